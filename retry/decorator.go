@@ -1,0 +1,39 @@
+package retry
+
+import "context"
+
+// Model retries the opening of another model's streams. It is a
+// [CompletionModel] itself and safe for concurrent use if the inner one is.
+type Model struct {
+	inner   CompletionModel
+	retrier *Retrier
+}
+
+var _ CompletionModel = (*Model)(nil)
+
+// NewModel wraps inner, or returns the error of an invalid policy.
+func NewModel(inner CompletionModel, c Config) (*Model, error) {
+	r, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{inner: inner, retrier: r}, nil
+}
+
+// Inner returns the wrapped model.
+func (m *Model) Inner() CompletionModel { return m.inner }
+
+// Name returns the inner model's name.
+func (m *Model) Name() string { return m.inner.Name() }
+
+// Model returns the inner model's id.
+func (m *Model) Model() string { return m.inner.Model() }
+
+// ChatStream opens the inner model's stream, as often as the policy allows,
+// each time with its own copy of req. The stream is handed over as it is; its
+// errors are the caller's. Errors are those of [Do].
+func (m *Model) ChatStream(ctx context.Context, req ChatRequest) (Stream, error) {
+	return Do(ctx, m.retrier, func(ctx context.Context) (Stream, error) {
+		return m.inner.ChatStream(ctx, req.Clone())
+	})
+}

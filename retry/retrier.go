@@ -1,0 +1,216 @@
+package retry
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+)
+
+// Config is what a [Retrier] is made from. The zero Config makes one call and
+// never retries, because its policy is the zero [Policy].
+type Config struct {
+	Policy Policy
+	// Clock is what waits are measured on. nil: the real clock.
+	Clock clockwork.Clock
+	// Source is where jitter comes from. nil: [Seeded] with an unpredictable
+	// seed, drawn once by [New].
+	Source Source
+	// Classify says which errors are worth another attempt. nil: [Classify].
+	Classify func(error) Classification
+	// Observer is told what happens. nil: nobody is.
+	Observer Observer
+}
+
+// Retrier carries a policy and what is needed to obey it. It is safe for
+// concurrent use; its calls share nothing but the counter that numbers them.
+type Retrier struct {
+	config Config
+	calls  atomic.Uint64
+}
+
+// New returns a Retrier, or the error of an invalid policy.
+func New(c Config) (*Retrier, error) {
+	if err := c.Policy.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Clock == nil {
+		c.Clock = clockwork.NewRealClock()
+	}
+	if c.Source == nil {
+		c.Source = unpredictable()
+	}
+	if c.Classify == nil {
+		c.Classify = Classify
+	}
+	return &Retrier{config: c}, nil
+}
+
+// Policy returns the policy that the Retrier obeys.
+func (r *Retrier) Policy() Policy { return r.config.Policy }
+
+// Do calls op until it succeeds or the policy says stop, and returns op's
+// result, or the zero T with the error of the last attempt, the same value.
+// When ctx ends first the error is a [*CancelledError] instead. Each attempt
+// gets ctx itself.
+func Do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error)) (T, error) {
+	var zero T
+	c := r.begin(ctx)
+	if ctx.Err() != nil {
+		return zero, c.cancelled(ctx, 0, nil)
+	}
+	for {
+		c.attemptStarted()
+		v, err := op(ctx)
+		c.attemptEnded(err)
+		if err == nil {
+			c.ended(Succeeded, nil)
+			return v, nil
+		}
+		if err, again := c.next(ctx, err); !again {
+			return zero, err
+		}
+	}
+}
+
+// call is one call of Do: everything the loop remembers.
+type call struct {
+	*Retrier
+	number  uint64
+	attempt int
+	start   time.Time
+	words   rand.Source // made at the first retry: most calls never draw
+}
+
+func (r *Retrier) begin(ctx context.Context) call {
+	number, given := callNumber(ctx)
+	if !given {
+		number = r.calls.Add(1)
+	}
+	return call{Retrier: r, number: number, start: r.config.Clock.Now()}
+}
+
+// next decides what follows the failed attempt and waits for the next one if
+// there is to be one; else it returns the error that the call ends with.
+func (c *call) next(ctx context.Context, err error) (error, bool) {
+	class := Permanent()
+	if !c.config.Policy.IsLast(c.attempt) { // the last error is not worth classifying
+		class = c.config.Classify(err)
+	}
+	d := c.config.Policy.Decide(Failure{Attempt: c.attempt, Class: class}, c.source(class))
+	if !d.Retry() {
+		c.ended(d.Reason, err)
+		return err, false
+	}
+	if ctx.Err() != nil {
+		return c.cancelled(ctx, 0, err), false
+	}
+	if !timeLeft(ctx, c.config.Clock.Now(), d.Wait) {
+		return c.cancelled(ctx, d.Wait, err), false
+	}
+	c.waitStarted(class, d)
+	ctxErr := wait(ctx, c.config.Clock, d.Wait)
+	c.waitEnded(ctxErr)
+	if ctxErr != nil {
+		return c.cancelled(ctx, d.Wait, err), false
+	}
+	return nil, true
+}
+
+// wait is the one place where this package waits. It returns ctx's error,
+// which wins when both end together. It arms no timer for a zero wait, and
+// leaves none behind.
+func wait(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
+	if d > 0 {
+		timer := clock.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.Chan():
+		}
+	}
+	return ctx.Err()
+}
+
+// source returns the call's words, nil while no decision has needed any.
+func (c *call) source(class Classification) rand.Source {
+	if c.words == nil && class.IsTransient() && c.config.Policy.Jitter != JitterNone {
+		c.words = c.config.Source(c.number)
+	}
+	return c.words
+}
+
+// cancelled ends the call on behalf of the context. When the context is still
+// alive it is the deadline that leaves no time for wait.
+func (c *call) cancelled(ctx context.Context, wait time.Duration, last error) error {
+	e := &CancelledError{
+		Attempts: c.attempt,
+		Elapsed:  c.elapsed(),
+		Wait:     wait,
+		Err:      ctx.Err(),
+		Cause:    context.Cause(ctx),
+		Last:     last,
+	}
+	if e.Err == nil {
+		e.Err = context.DeadlineExceeded
+	}
+	c.ended(Cancelled, e)
+	return e
+}
+
+func (c *call) elapsed() time.Duration { return c.config.Clock.Since(c.start) }
+
+func (c *call) moment() Moment {
+	return Moment{Call: c.number, Attempt: c.attempt, At: c.config.Clock.Now()}
+}
+
+// The five functions below tell the observer; without one they cost a
+// comparison.
+
+func (c *call) attemptStarted() {
+	c.attempt++
+	if o := c.config.Observer; o != nil {
+		o.Observe(AttemptStarted{c.moment()})
+	}
+}
+
+func (c *call) attemptEnded(err error) {
+	if o := c.config.Observer; o != nil {
+		o.Observe(AttemptEnded{c.moment(), err})
+	}
+}
+
+func (c *call) waitStarted(class Classification, d Decision) {
+	if o := c.config.Observer; o != nil {
+		o.Observe(WaitStarted{c.moment(), class, d})
+	}
+}
+
+func (c *call) waitEnded(err error) {
+	if o := c.config.Observer; o != nil {
+		o.Observe(WaitEnded{c.moment(), err})
+	}
+}
+
+func (c *call) ended(reason Reason, err error) {
+	if o := c.config.Observer; o != nil {
+		o.Observe(CallEnded{c.moment(), c.elapsed(), reason, err})
+	}
+}
+
+type callKey struct{}
+
+// WithCall returns a context whose call has the given number, so that its
+// delays are the same whatever other calls run beside it. Calls without a
+// number get the next one of the [Retrier], counted from 1 in the order they
+// start.
+func WithCall(ctx context.Context, number uint64) context.Context {
+	return context.WithValue(ctx, callKey{}, number)
+}
+
+func callNumber(ctx context.Context) (number uint64, given bool) {
+	number, given = ctx.Value(callKey{}).(uint64)
+	return number, given
+}
