@@ -2,6 +2,7 @@ package retry
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,9 +87,12 @@ func ParsePolicy(text string) (Policy, error) {
 	seen := make(map[string]bool)
 	for offset := len("exp:"); ; {
 		pair, more, comma := strings.Cut(rest, ",")
-		key, value, _ := strings.Cut(pair, "=")
-		if seen[key] {
+		key, value, assigned := strings.Cut(pair, "=")
+		switch {
+		case seen[key]:
 			return Policy{}, &PolicyError{Text: text, Offset: offset, Word: key, Problem: "repeated key"}
+		case !assigned && slices.Contains(policyKeys, key):
+			return Policy{}, &PolicyError{Text: text, Offset: offset, Word: key, Problem: "no value for key"}
 		}
 		seen[key] = true
 		if err := p.set(key, value); err != nil {

@@ -74,6 +74,12 @@ func (r *Recorder) Observe(event retry.Event) {
 	}
 }
 
+// Cancel records that the context of a call ends now. The decorator does not
+// see that moment, so whoever ends the context says so.
+func (r *Recorder) Cancel(call uint64) {
+	r.add(retry.Moment{Call: call, At: r.clock.Now()}, Event{Kind: Cancel})
+}
+
 func (r *Recorder) add(m retry.Moment, e Event) {
 	e.At, e.Call, e.Attempt = m.At.Sub(r.start), m.Call, m.Attempt
 	r.mu.Lock()

@@ -50,13 +50,14 @@ const (
 	Chunk       Kind = "chunk"       // the consumer received a chunk
 	EOF         Kind = "eof"         // the stream ended
 	Broken      Kind = "broken"      // the stream ended with an error
+	Cancel      Kind = "cancel"      // the caller's context ended
 )
 
 // Event is one line of a trace. Its zero fields do not apply.
 type Event struct {
 	At      time.Duration `json:"at_ns"` // since the trace began
 	Call    uint64        `json:"call"`
-	Attempt int           `json:"attempt"` // running or last one; 0 before the first
+	Attempt int           `json:"attempt,omitempty"` // running or last one; 0 before the first
 	Kind    Kind          `json:"event"`
 
 	Class      string         `json:"class,omitempty"`          // Wait: "transient"

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate"
+)
+
+// writeRun writes a run for people: the outcome in a sentence, a row for each
+// attempt, the expectations.
+func writeRun(w io.Writer, r *simulate.Run) {
+	fmt.Fprintf(w, "%s\n\n", sentence(r))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
+	for _, a := range attempts(r.Trace) {
+		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), a.result, a.wait, a.why)
+	}
+	t.Flush()
+	if len(r.Checks) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, c := range r.Checks {
+		if c.OK {
+			fmt.Fprintf(w, "✓ %s\n", c.Expect)
+		} else {
+			fmt.Fprintf(w, "✗ %s: got %s (line %d)\n", c.Expect, c.Got, c.Pos.Line)
+		}
+	}
+}
+
+func sentence(r *simulate.Run) string {
+	s := fmt.Sprintf("%s after %s in %v", r.Outcome, count(r.Attempts, "attempt"), short(r.Elapsed))
+	if r.Outcome == scripted.Success {
+		return s
+	}
+	return s + ": " + r.Err.Error()
+}
+
+// row is one attempt, in words.
+type row struct {
+	number    int
+	at        time.Duration
+	result    string
+	wait, why string
+}
+
+// attempts folds the events of one call into a row an attempt.
+func attempts(events trace.Trace) []row {
+	var rows []row
+	var waitBegan time.Duration
+	chunks, size := 0, 0
+	for _, e := range events {
+		if e.Kind == trace.Attempt {
+			rows = append(rows, row{number: e.Attempt, at: e.At, wait: "-"})
+			continue
+		}
+		if len(rows) == 0 {
+			continue // cancelled before the first attempt
+		}
+		last := &rows[len(rows)-1]
+		switch e.Kind {
+		case trace.Failed:
+			last.result = e.Error
+		case trace.Opened:
+			last.result = "ok"
+		case trace.Wait:
+			waitBegan = e.At
+			last.wait, last.why = short(*e.Wait).String(), why(e)
+		case trace.Interrupted:
+			last.why += fmt.Sprintf(", cancelled %v into it", short(e.At-waitBegan))
+		case trace.End:
+			if last.why == "" {
+				last.why = e.Reason
+			}
+		case trace.Chunk:
+			chunks, size = chunks+1, size+e.Size
+		case trace.EOF:
+			last.result = fmt.Sprintf("ok: %s, %s", count(chunks, "chunk"), count(size, "byte"))
+		case trace.Broken:
+			last.result = fmt.Sprintf("broken after %s: %s", count(chunks, "chunk"), e.Error)
+		}
+	}
+	return rows
+}
+
+// why says where a wait came from.
+func why(e trace.Event) string {
+	s := fmt.Sprintf("%s %v", e.Reason, short(*e.Wait-e.Jitter))
+	if e.Jitter > 0 {
+		s += fmt.Sprintf(" + jitter %v", short(e.Jitter))
+	}
+	return s
+}
+
+// short rounds a duration to four significant digits. The exact one is in the
+// trace.
+func short(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 10_000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

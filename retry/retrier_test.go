@@ -1,0 +1,472 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/fakeclock"
+	"github.com/retrykit/retrykit/retry"
+)
+
+// weather is an operation that meets the given errors, one a call, and then
+// succeeds. It notes when it was called.
+type weather struct {
+	clock  clockwork.Clock
+	start  time.Time
+	errs   []error
+	took   time.Duration // of each call
+	starts []time.Duration
+}
+
+func newWeather(clock clockwork.Clock, errs ...error) *weather {
+	return &weather{clock: clock, start: clock.Now(), errs: errs}
+}
+
+func (w *weather) call(context.Context) (string, error) {
+	n := len(w.starts)
+	w.starts = append(w.starts, w.clock.Since(w.start))
+	w.clock.Sleep(w.took)
+	if n < len(w.errs) {
+		return "partial", w.errs[n]
+	}
+	return "fine", nil
+}
+
+func auto() *fakeclock.Clock { return fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto}) }
+
+func newRetrier(t testing.TB, c retry.Config) *retry.Retrier {
+	t.Helper()
+	r, err := retry.New(c)
+	require.NoError(t, err)
+	return r
+}
+
+// exact is a policy without jitter, for schedules that are exact.
+func exact(attempts int) retry.Policy {
+	return retry.Policy{MaxAttempts: attempts, BaseDelay: time.Second, MaxDelay: 4 * time.Second}
+}
+
+func repeat(n int, err error) []error {
+	errs := make([]error, n)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+func TestDoKeepsToTheSchedule(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	busy, denied := transient("503"), permanent("401")
+	tests := []struct {
+		name   string
+		policy retry.Policy
+		took   time.Duration
+		errs   []error
+		want   error
+		starts []time.Duration
+		end    time.Duration
+	}{
+		{"first attempt succeeds", exact(3), 0, nil, nil, []time.Duration{0}, 0},
+		{"second attempt succeeds", exact(3), 0, []error{busy}, nil, []time.Duration{0, 1 * s}, 1 * s},
+		{"backoff doubles up to the cap", exact(6), 0, repeat(5, busy), nil, []time.Duration{0, 1 * s, 3 * s, 7 * s, 11 * s, 15 * s}, 15 * s},
+		{"waits begin when the attempt ends", exact(3), 100 * ms, repeat(2, busy), nil, []time.Duration{0, 1100 * ms, 3200 * ms}, 3300 * ms},
+		{"the last error returns at once", exact(3), 0, repeat(9, busy), busy, []time.Duration{0, 1 * s, 3 * s}, 3 * s},
+		{"one attempt", exact(1), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"no attempts act as one", exact(0), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"fewer act as one", exact(math.MinInt), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"the zero policy makes one call", retry.Policy{}, 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"a permanent error returns at once", exact(5), 0, []error{busy, denied, busy}, denied, []time.Duration{0, 1 * s}, 1 * s},
+		{"a hint replaces the backoff of its wait only", exact(4), 0, []error{busy, hinted("429", 50*ms), busy}, nil, []time.Duration{0, 1 * s, 1050 * ms, 5050 * ms}, 5050 * ms},
+		{"no cap cuts a hint", exact(3), 0, []error{hinted("429", time.Hour)}, nil, []time.Duration{0, time.Hour}, time.Hour},
+		{"a zero hint means at once", exact(3), 0, repeat(2, hinted("429", 0)), nil, []time.Duration{0, 0, 0}, 0},
+		{"a wrapped error keeps its class", exact(3), 0, []error{fmt.Errorf("chat: %w", busy)}, nil, []time.Duration{0, 1 * s}, 1 * s},
+		{"no cap", retry.Policy{MaxAttempts: 8, BaseDelay: s}, 0, repeat(7, busy), nil, []time.Duration{0, 1 * s, 3 * s, 7 * s, 15 * s, 31 * s, 63 * s, 127 * s}, 127 * s},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			clock := &timerCount{Clock: auto()}
+			w := newWeather(clock, tt.errs...)
+			w.took = tt.took
+			got, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: tt.policy, Clock: clock}), w.call)
+			assert.Equal(t, tt.starts, w.starts)
+			assert.Equal(t, tt.end, clock.Since(w.start), "time of return")
+			assert.True(t, err == tt.want, "the error is the last one, the same value: %v", err)
+			if tt.want == nil {
+				assert.Equal(t, "fine", got)
+			} else {
+				assert.Empty(t, got, "the zero value comes with an error")
+			}
+			assert.Zero(t, clock.live, "timers left")
+		})
+	}
+}
+
+// timerCount counts the timers that were armed and not yet stopped.
+type timerCount struct {
+	clockwork.Clock
+	armed, live int
+}
+
+func (c *timerCount) NewTimer(d time.Duration) clockwork.Timer {
+	c.armed++
+	c.live++
+	return &countedTimer{c.Clock.NewTimer(d), c}
+}
+
+type countedTimer struct {
+	clockwork.Timer
+	count *timerCount
+}
+
+func (t *countedTimer) Stop() bool {
+	t.count.live--
+	return t.Timer.Stop()
+}
+
+func TestUnlimitedGoesOn(t *testing.T) {
+	clock := auto()
+	w := newWeather(clock, repeat(999, transient("503"))...)
+	p := retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: time.Second, MaxDelay: time.Hour}
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: p, Clock: clock}), w.call)
+	require.NoError(t, err)
+	assert.Len(t, w.starts, 1000)
+	// 1+2+4+...+2048 s, then 987 waits of an hour: forty-one days.
+	assert.Equal(t, 4095*time.Second+987*time.Hour, clock.Elapsed())
+}
+
+func TestTheLastErrorIsNotClassified(t *testing.T) {
+	var asked []string
+	r := newRetrier(t, retry.Config{
+		Policy: exact(3),
+		Clock:  auto(),
+		Classify: func(err error) retry.Classification {
+			asked = append(asked, err.Error())
+			return retry.Transient()
+		},
+	})
+	w := newWeather(auto(), errors.New("first"), errors.New("second"), errors.New("third"))
+	_, err := retry.Do(t.Context(), r, w.call)
+	assert.EqualError(t, err, "third")
+	assert.Equal(t, []string{"first", "second"}, asked)
+}
+
+func TestNewRefusesAnInvalidPolicy(t *testing.T) {
+	r, err := retry.New(retry.Config{Policy: retry.Policy{BaseDelay: -1}})
+	assert.Nil(t, r)
+	assert.ErrorContains(t, err, "BaseDelay")
+	m, err := retry.NewModel(nil, retry.Config{Policy: retry.Policy{MaxDelay: -1}})
+	assert.Nil(t, m)
+	assert.ErrorContains(t, err, "MaxDelay")
+}
+
+func TestPolicyOfARetrier(t *testing.T) {
+	assert.Equal(t, exact(7), newRetrier(t, retry.Config{Policy: exact(7)}).Policy())
+}
+
+func TestACancelledContextStartsNoAttempt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := newWeather(auto())
+	_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: auto()}), w.call)
+	assert.Empty(t, w.starts)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.EqualError(t, err, "retry: cancelled before the first attempt: context canceled")
+}
+
+func TestCancelInAWait(t *testing.T) {
+	clock := auto()
+	ctx, cancel := fakeclock.WithCancel(t.Context(), clock)
+	defer clock.AfterFunc(1500*time.Millisecond, cancel).Stop()
+	counted := &timerCount{Clock: clock}
+	first, last := transient("502"), transient("503")
+	w := newWeather(counted, first, last)
+	_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(9), Clock: counted}), w.call)
+
+	assert.Equal(t, []time.Duration{0, time.Second}, w.starts)
+	assert.Equal(t, 1500*time.Millisecond, clock.Elapsed(), "the wait ends with the context")
+	assert.Zero(t, counted.live, "timers left")
+	assert.EqualError(t, err, "retry: cancelled in wait 2 after 1.5s: context canceled (last failure: 503)")
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, err, last)
+	assert.NotErrorIs(t, err, first)
+	var cancelled *retry.CancelledError
+	require.ErrorAs(t, err, &cancelled)
+	assert.Equal(t, &retry.CancelledError{
+		Attempts: 2, Elapsed: 1500 * time.Millisecond, Wait: 2 * time.Second,
+		Err: context.Canceled, Cause: context.Canceled, Last: last,
+	}, cancelled)
+}
+
+func TestTheCauseOfACancellationIsFound(t *testing.T) {
+	clock := auto()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("user closed the tab")
+	w := newWeather(clock, transient("503"), nil)
+	_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: clock}), func(ctx context.Context) (string, error) {
+		cancel(cause)
+		return w.call(ctx)
+	})
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, err, cause)
+	assert.EqualError(t, err, "retry: cancelled after attempt 1 and 0s: context canceled: user closed the tab (last failure: 503)")
+	assert.Zero(t, clock.Elapsed(), "no wait begins")
+}
+
+func TestADeadlineThatComesFirstEndsTheCallWithoutTheWait(t *testing.T) {
+	for _, tt := range []struct {
+		timeout time.Duration
+		starts  int
+	}{
+		{3*time.Second - 1, 2}, // before the third start
+		{3 * time.Second, 2},   // at the third start
+		{3*time.Second + 1, 3}, // just after it
+	} {
+		t.Run(tt.timeout.String(), func(t *testing.T) {
+			clock := &timerCount{Clock: auto()}
+			ctx, cancel := fakeclock.WithTimeout(t.Context(), clock.Clock, tt.timeout)
+			defer cancel()
+			w := newWeather(clock, repeat(9, transient("503"))...)
+			_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: clock}), w.call)
+			assert.Len(t, w.starts, tt.starts)
+			assert.Equal(t, tt.starts-1, clock.armed, "no timer is armed for a wait that cannot end in time")
+			if tt.starts == 3 {
+				assert.Equal(t, transient("503"), err)
+				return
+			}
+			assert.Equal(t, time.Second, clock.Since(w.start), "the call ends before the wait")
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.EqualError(t, err, "retry: no time left for wait 2 of 2s after 1s: context deadline exceeded (last failure: 503)")
+			var cancelled *retry.CancelledError
+			require.ErrorAs(t, err, &cancelled)
+			assert.Nil(t, cancelled.Cause, "the context is still alive")
+		})
+	}
+}
+
+// The order after a failure is: last attempt, permanent error, context.
+func TestTheInnerErrorComesBeforeTheContext(t *testing.T) {
+	for name, err := range map[string]error{"last attempt": transient("503"), "permanent": permanent("401")} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			policy := exact(1)
+			if name == "permanent" {
+				policy = exact(5)
+			}
+			_, got := retry.Do(ctx, newRetrier(t, retry.Config{Policy: policy, Clock: auto()}), func(context.Context) (int, error) {
+				cancel()
+				return 1, err
+			})
+			assert.True(t, got == err)
+		})
+	}
+}
+
+func TestAttemptsGetTheCallersContext(t *testing.T) {
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "mine")
+	_, err := retry.Do(ctx, newRetrier(t, retry.Config{}), func(got context.Context) (int, error) {
+		assert.Equal(t, ctx, got)
+		return 0, nil
+	})
+	require.NoError(t, err)
+}
+
+// waits runs one call that fails n times and returns its waits.
+func waits(t testing.TB, r *retry.Retrier, clock clockwork.Clock, ctx context.Context, n int) []time.Duration {
+	w := newWeather(clock, repeat(n, transient("503"))...)
+	_, err := retry.Do(ctx, r, w.call)
+	require.NoError(t, err)
+	out := make([]time.Duration, n)
+	for i := range out {
+		out[i] = w.starts[i+1] - w.starts[i]
+	}
+	return out
+}
+
+func TestDelaysDependOnSeedClientAndCallOnly(t *testing.T) {
+	policy := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, Jitter: retry.JitterAdditive}
+	solo := func(seed, client, call uint64) []time.Duration {
+		clock := auto()
+		r := newRetrier(t, retry.Config{Policy: policy, Clock: clock, Source: retry.Seeded(seed, client)})
+		return waits(t, r, clock, retry.WithCall(t.Context(), call), 4)
+	}
+	assert.Equal(t, solo(1, 0, 1), solo(1, 0, 1))
+	assert.NotEqual(t, solo(1, 0, 1), solo(2, 0, 1))
+	assert.NotEqual(t, solo(1, 0, 1), solo(1, 1, 1))
+	assert.NotEqual(t, solo(1, 0, 1), solo(1, 0, 2))
+
+	t.Run("calls are numbered from 1", func(t *testing.T) {
+		clock := auto()
+		r := newRetrier(t, retry.Config{Policy: policy, Clock: clock, Source: retry.Seeded(1, 0)})
+		for call := range uint64(3) {
+			assert.Equal(t, solo(1, 0, call+1), waits(t, r, clock, t.Context(), 4))
+		}
+	})
+	t.Run("concurrent calls do not disturb each other", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			got := make(map[uint64][]time.Duration)
+			r := newRetrier(t, retry.Config{
+				Policy: policy,
+				Source: retry.Seeded(1, 0),
+				Observer: retry.ObserverFunc(func(e retry.Event) {
+					if wait, ok := e.(retry.WaitStarted); ok {
+						mu.Lock()
+						defer mu.Unlock()
+						got[wait.Call] = append(got[wait.Call], wait.Decision.Wait)
+					}
+				}),
+			})
+			var group sync.WaitGroup
+			for call := range uint64(50) {
+				group.Go(func() {
+					w := newWeather(clockwork.NewRealClock(), repeat(4, transient("503"))...)
+					_, err := retry.Do(retry.WithCall(t.Context(), call), r, w.call)
+					assert.NoError(t, err)
+				})
+			}
+			group.Wait()
+			for call := range uint64(50) {
+				assert.Equal(t, solo(1, 0, call), got[call], "call %d", call)
+			}
+		})
+	})
+}
+
+func TestAnUnseededRetrierIsUnpredictable(t *testing.T) {
+	policy := retry.Policy{MaxAttempts: 9, BaseDelay: time.Hour, Jitter: retry.JitterAdditive}
+	draw := func() []time.Duration {
+		clock := auto()
+		return waits(t, newRetrier(t, retry.Config{Policy: policy, Clock: clock}), clock, t.Context(), 3)
+	}
+	if os.Getenv("RETRY_TEST_DRAW") != "" {
+		fmt.Println(draw())
+		os.Exit(0)
+	}
+	assert.NotEqual(t, draw(), draw(), "two retriers of one process")
+
+	process := func() string {
+		c := exec.Command(os.Args[0], "-test.run=^TestAnUnseededRetrierIsUnpredictable$")
+		c.Env = append(os.Environ(), "RETRY_TEST_DRAW=1")
+		out, err := c.Output()
+		require.NoError(t, err)
+		return string(out)
+	}
+	one := process()
+	assert.Contains(t, one, "h", "the child prints its waits: %s", one)
+	assert.NotEqual(t, one, process(), "two processes")
+}
+
+// The same loop on clockwork's own clocks: the real one inside a bubble, the
+// fake one with a hand to advance it.
+func TestDoOnClockworksClocks(t *testing.T) {
+	t.Run("real", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			clock := clockwork.NewRealClock()
+			w := newWeather(clock, repeat(3, transient("503"))...)
+			_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: exact(4)}), w.call)
+			require.NoError(t, err)
+			assert.Equal(t, []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}, w.starts)
+		})
+	})
+	t.Run("real, cancelled in a wait", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			clock := clockwork.NewRealClock()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(1500*time.Millisecond, cancel).Stop()
+			w := newWeather(clock, repeat(3, transient("503"))...)
+			_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(4)}), w.call)
+			assert.EqualError(t, err, "retry: cancelled in wait 2 after 1.5s: context canceled (last failure: 503)")
+			assert.Equal(t, 1500*time.Millisecond, clock.Since(w.start))
+		})
+	})
+	t.Run("fake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			clock := clockwork.NewFakeClock()
+			w := newWeather(clock, repeat(2, transient("503"))...)
+			r := newRetrier(t, retry.Config{Policy: exact(3), Clock: clock})
+			done := make(chan error)
+			go func() {
+				_, err := retry.Do(t.Context(), r, w.call)
+				done <- err
+			}()
+			for _, d := range []time.Duration{time.Second, 2 * time.Second} {
+				synctest.Wait()
+				clock.Advance(d)
+			}
+			require.NoError(t, <-done)
+			assert.Equal(t, []time.Duration{0, time.Second, 3 * time.Second}, w.starts)
+		})
+	})
+}
+
+func TestEventsOfACall(t *testing.T) {
+	clock := auto()
+	start := clock.Now()
+	var got []retry.Event
+	r := newRetrier(t, retry.Config{
+		Policy:   exact(2),
+		Clock:    clock,
+		Observer: retry.ObserverFunc(func(e retry.Event) { got = append(got, e) }),
+	})
+	at := func(call uint64, attempt int, d time.Duration) retry.Moment {
+		return retry.Moment{Call: call, Attempt: attempt, At: start.Add(d)}
+	}
+	run := func(ctx context.Context, errs ...error) {
+		got = nil
+		w := newWeather(clock, errs...)
+		w.took = time.Millisecond
+		start = clock.Now()
+		_, _ = retry.Do(ctx, r, w.call)
+	}
+	const s, ms = time.Second, time.Millisecond
+	busy := hinted("429", s)
+
+	run(t.Context())
+	assert.Equal(t, []retry.Event{
+		retry.AttemptStarted{at(1, 1, 0)},
+		retry.AttemptEnded{at(1, 1, ms), nil},
+		retry.CallEnded{at(1, 1, ms), ms, retry.Succeeded, nil},
+	}, got)
+
+	run(t.Context(), busy, busy)
+	assert.Equal(t, []retry.Event{
+		retry.AttemptStarted{at(2, 1, 0)},
+		retry.AttemptEnded{at(2, 1, ms), busy},
+		retry.WaitStarted{at(2, 1, ms), retry.TransientAfter(s), retry.Decision{Reason: retry.RetryAfter, Wait: s}},
+		retry.WaitEnded{at(2, 1, s+ms), nil},
+		retry.AttemptStarted{at(2, 2, s+ms)},
+		retry.AttemptEnded{at(2, 2, s+2*ms), busy},
+		retry.CallEnded{at(2, 2, s+2*ms), s + 2*ms, retry.LastAttempt, busy},
+	}, got)
+
+	ctx, cancel := fakeclock.WithCancel(retry.WithCall(t.Context(), 77), clock)
+	defer clock.AfterFunc(500*ms, cancel).Stop()
+	run(ctx, busy)
+	end := got[len(got)-1].(retry.CallEnded)
+	assert.Equal(t, []retry.Event{
+		retry.AttemptStarted{at(77, 1, 0)},
+		retry.AttemptEnded{at(77, 1, ms), busy},
+		retry.WaitStarted{at(77, 1, ms), retry.TransientAfter(s), retry.Decision{Reason: retry.RetryAfter, Wait: s}},
+		retry.WaitEnded{at(77, 1, 500*ms), context.Canceled},
+		retry.CallEnded{at(77, 1, 500*ms), 500 * ms, retry.Cancelled, end.Err},
+	}, got)
+	assert.ErrorIs(t, end.Err, busy)
+
+	run(ctx)
+	require.Len(t, got, 1, "a call that starts no attempt still ends")
+	assert.Equal(t, retry.Cancelled, got[0].(retry.CallEnded).Reason)
+	assert.Zero(t, got[0].(retry.CallEnded).Attempt)
+}
