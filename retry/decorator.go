@@ -31,9 +31,34 @@ func (m *Model) Model() string { return m.inner.Model() }
 
 // ChatStream opens the inner model's stream, as often as the policy allows,
 // each time with its own copy of req. The stream is handed over as it is; its
-// errors are the caller's. Errors are those of [Do].
+// errors are the caller's. Only under an attempt timeout is it wrapped, to
+// release the attempt's context at the end. Errors are those of [Do].
 func (m *Model) ChatStream(ctx context.Context, req ChatRequest) (Stream, error) {
-	return Do(ctx, m.retrier, func(ctx context.Context) (Stream, error) {
+	return do(ctx, m.retrier, func(ctx context.Context) (Stream, error) {
 		return m.inner.ChatStream(ctx, req.Clone())
-	})
+	}, releaseAtEnd)
+}
+
+// releaseAtEnd returns the stream with its attempt's context released when the
+// stream is over: after its first error, [io.EOF] included, or when closed.
+func releaseAtEnd(s Stream, release context.CancelCauseFunc) Stream {
+	return &boundStream{s, release}
+}
+
+type boundStream struct {
+	Stream
+	release context.CancelCauseFunc
+}
+
+func (s *boundStream) Recv() (StreamChunk, error) {
+	chunk, err := s.Stream.Recv()
+	if err != nil {
+		s.release(nil)
+	}
+	return chunk, err
+}
+
+func (s *boundStream) Close() error {
+	defer s.release(nil)
+	return s.Stream.Close()
 }

@@ -23,6 +23,10 @@ type Policy struct {
 	MaxDelay time.Duration
 	// Jitter is the kind of randomness added to each wait.
 	Jitter Jitter
+	// AttemptTimeout bounds each attempt, for a stream only its opening. An
+	// attempt that it ended is transient, with no Retry-After. 0 means no
+	// bound.
+	AttemptTimeout time.Duration
 }
 
 // Default returns the policy to start from: 3 attempts, 1 s doubling up to
@@ -40,6 +44,8 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("retry: policy: BaseDelay is negative: %v (use 0 for no wait)", p.BaseDelay)
 	case p.MaxDelay < 0:
 		return fmt.Errorf("retry: policy: MaxDelay is negative: %v (use 0 for no cap)", p.MaxDelay)
+	case p.AttemptTimeout < 0:
+		return fmt.Errorf("retry: policy: AttemptTimeout is negative: %v (use 0 for no bound)", p.AttemptTimeout)
 	case !p.Jitter.valid():
 		return fmt.Errorf("retry: policy: Jitter is unknown: %d (use JitterNone or JitterAdditive)", int(p.Jitter))
 	}

@@ -91,6 +91,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: math.MaxInt64, MaxDelay: 1}, ""},
 		{retry.Policy{BaseDelay: -1}, "retry: policy: BaseDelay is negative: -1ns (use 0 for no wait)"},
 		{retry.Policy{MaxDelay: -time.Second}, "retry: policy: MaxDelay is negative: -1s (use 0 for no cap)"},
+		{retry.Policy{AttemptTimeout: -1}, "retry: policy: AttemptTimeout is negative: -1ns (use 0 for no bound)"},
 		{retry.Policy{Jitter: 99}, "retry: policy: Jitter is unknown: 99 (use JitterNone or JitterAdditive)"},
 	}
 	for _, tt := range tests {
@@ -118,6 +119,9 @@ func TestParsePolicy(t *testing.T) {
 		{"exp:jitter=none,attempts=unlimited,cap=none,base=200ms", retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 200 * ms},
 			"exp:base=200ms,cap=none,jitter=none,attempts=unlimited"},
 		{"exp:base=0s,cap=0s,jitter=none,attempts=1", retry.Policy{MaxAttempts: 1}, "exp:base=0s,cap=none,jitter=none,attempts=1"},
+		{"exp:timeout=10s,attempts=2,jitter=none", retry.Policy{MaxAttempts: 2, BaseDelay: time.Second, MaxDelay: 30 * time.Second, AttemptTimeout: 10 * time.Second},
+			"exp:base=1s,cap=30s,jitter=none,attempts=2,timeout=10s"},
+		{"exp:timeout=none", retry.Default(), "exp:base=1s,cap=30s,jitter=additive,attempts=3"},
 	}
 	for _, tt := range tests {
 		got, err := retry.ParsePolicy(tt.text)
@@ -131,19 +135,20 @@ func TestParsePolicyErrors(t *testing.T) {
 	tests := []struct{ text, word, want string }{
 		{"", "", `retry: policy: unknown policy "" (known: exp, default, off)`},
 		{"ex:base=1s", "ex", `retry: policy: unknown policy "ex" (known: exp, default, off)`},
-		{"exp:", "", `retry: policy: unknown key "" (known: base, cap, jitter, attempts)`},
-		{"exp:base=1s,", "", `retry: policy: unknown key "" (known: base, cap, jitter, attempts)`},
-		{"exp:base=200ms,jiter=none", "jiter", `retry: policy: unknown key "jiter" (known: base, cap, jitter, attempts)`},
+		{"exp:", "", `retry: policy: unknown key "" (known: base, cap, jitter, attempts, timeout)`},
+		{"exp:base=1s,", "", `retry: policy: unknown key "" (known: base, cap, jitter, attempts, timeout)`},
+		{"exp:base=200ms,jiter=none", "jiter", `retry: policy: unknown key "jiter" (known: base, cap, jitter, attempts, timeout)`},
 		{"exp:base=1s,base=2s", "base", `retry: policy: repeated key "base"`},
 		{"exp:base=1", "1", `retry: policy: bad value for base "1" (known: a duration such as 200ms)`},
 		{"exp:base=-1s", "-1s", `retry: policy: bad value for base "-1s" (known: a duration such as 200ms)`},
 		{"exp:base=", "", `retry: policy: bad value for base "" (known: a duration such as 200ms)`},
 		{"exp:base", "base", `retry: policy: no value for key "base"`},
-		{"exp:bass", "bass", `retry: policy: unknown key "bass" (known: base, cap, jitter, attempts)`},
+		{"exp:bass", "bass", `retry: policy: unknown key "bass" (known: base, cap, jitter, attempts, timeout)`},
 		{"exp:base=NaN", "NaN", `retry: policy: bad value for base "NaN" (known: a duration such as 200ms)`},
 		{"exp:base=300y", "300y", `retry: policy: bad value for base "300y" (known: a duration such as 200ms)`},
 		{"exp:base=9999999h", "9999999h", `retry: policy: bad value for base "9999999h" (known: a duration such as 200ms)`},
 		{"exp:cap=-1s", "-1s", `retry: policy: bad value for cap "-1s" (known: a duration such as 30s, none)`},
+		{"exp:timeout=soon", "soon", `retry: policy: bad value for timeout "soon" (known: a duration such as 10s, none)`},
 		{"exp:jitter=wild", "wild", `retry: policy: bad value for jitter "wild" (known: none, additive)`},
 		{"exp:attempts=0", "0", `retry: policy: bad value for attempts "0" (known: a whole number from 1, unlimited)`},
 		{"exp:attempts=-1", "-1", `retry: policy: bad value for attempts "-1" (known: a whole number from 1, unlimited)`},
@@ -191,10 +196,11 @@ func TestUnmarshalTextLeavesThePolicyOnError(t *testing.T) {
 func anyPolicy() *rapid.Generator[retry.Policy] {
 	return rapid.Custom(func(t *rapid.T) retry.Policy {
 		return retry.Policy{
-			MaxAttempts: rapid.OneOf(rapid.IntRange(-1, 6), rapid.Just(retry.Unlimited), rapid.Int()).Draw(t, "attempts"),
-			BaseDelay:   anyDelay().Draw(t, "base"),
-			MaxDelay:    anyDelay().Draw(t, "cap"),
-			Jitter:      rapid.SampledFrom([]retry.Jitter{retry.JitterNone, retry.JitterAdditive}).Draw(t, "jitter"),
+			MaxAttempts:    rapid.OneOf(rapid.IntRange(-1, 6), rapid.Just(retry.Unlimited), rapid.Int()).Draw(t, "attempts"),
+			BaseDelay:      anyDelay().Draw(t, "base"),
+			MaxDelay:       anyDelay().Draw(t, "cap"),
+			Jitter:         rapid.SampledFrom([]retry.Jitter{retry.JitterNone, retry.JitterAdditive}).Draw(t, "jitter"),
+			AttemptTimeout: anyDelay().Draw(t, "timeout"),
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // The keys of a policy's text form, in canonical order.
-var policyKeys = []string{"base", "cap", "jitter", "attempts"}
+var policyKeys = []string{"base", "cap", "jitter", "attempts", "timeout"}
 
 // policyOff is the text of the zero Policy.
 const policyOff = "off"
@@ -18,8 +18,8 @@ const policyOff = "off"
 //
 //	exp:base=1s,cap=30s,jitter=additive,attempts=3
 //
-// with every key written out, "cap=none" for no cap and "attempts=unlimited"
-// for [Unlimited]. The zero Policy is "off". [ParsePolicy] reads the text of a
+// with "cap=none" for no cap and "attempts=unlimited" for [Unlimited], and at
+// the end "timeout=1s" if there is an attempt timeout. The zero Policy is "off". [ParsePolicy] reads the text of a
 // valid policy back to the same policy, with MaxAttempts 1 where it was less.
 func (p Policy) String() string {
 	if p == (Policy{}) {
@@ -33,7 +33,11 @@ func (p Policy) String() string {
 	if p.MaxAttempts != Unlimited {
 		attempts = strconv.Itoa(max(p.MaxAttempts, 1))
 	}
-	return fmt.Sprintf("exp:base=%v,cap=%s,jitter=%v,attempts=%s", p.BaseDelay, limit, p.Jitter, attempts)
+	s := fmt.Sprintf("exp:base=%v,cap=%s,jitter=%v,attempts=%s", p.BaseDelay, limit, p.Jitter, attempts)
+	if p.AttemptTimeout != 0 {
+		s += fmt.Sprintf(",timeout=%v", p.AttemptTimeout)
+	}
+	return s
 }
 
 // MarshalText returns the canonical text form, or what [Policy.Validate] says.
@@ -65,6 +69,7 @@ func (p *Policy) UnmarshalText(text []byte) error {
 //	cap=DURATION|none    the largest backoff before jitter
 //	jitter=none|additive
 //	attempts=N|unlimited all calls, the first included; at least 1
+//	timeout=DURATION|none the bound on each attempt
 //
 // in any order, each at most once. A key left out has the value that [Default]
 // gives it. Durations are those of [time.ParseDuration], never negative. An
@@ -110,25 +115,30 @@ func ParsePolicy(text string) (Policy, error) {
 
 // set changes one field. The error's offset counts from the key.
 func (p *Policy) set(key, value string) *PolicyError {
+	duration := func(none string) (time.Duration, bool) {
+		if value == none && none != "" {
+			return 0, true
+		}
+		d, err := time.ParseDuration(value)
+		return d, err == nil && d >= 0
+	}
 	bad := func(known ...string) *PolicyError {
 		return &PolicyError{Offset: len(key) + len("="), Word: value, Problem: "bad value for " + key, Known: known}
 	}
+	var ok bool
 	switch key {
 	case "base":
-		d, err := time.ParseDuration(value)
-		if err != nil || d < 0 {
+		if p.BaseDelay, ok = duration(""); !ok {
 			return bad("a duration such as 200ms")
 		}
-		p.BaseDelay = d
 	case "cap":
-		d, err := time.ParseDuration(value)
-		if value == "none" {
-			d, err = 0, nil
-		}
-		if err != nil || d < 0 {
+		if p.MaxDelay, ok = duration("none"); !ok {
 			return bad("a duration such as 30s", "none")
 		}
-		p.MaxDelay = d
+	case "timeout":
+		if p.AttemptTimeout, ok = duration("none"); !ok {
+			return bad("a duration such as 10s", "none")
+		}
 	case "jitter":
 		for j, name := range jitterNames {
 			if value == name {

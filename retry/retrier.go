@@ -53,9 +53,21 @@ func (r *Retrier) Policy() Policy { return r.config.Policy }
 
 // Do calls op until it succeeds or the policy says stop, and returns op's
 // result, or the zero T with the error of the last attempt, the same value.
-// When ctx ends first the error is a [*CancelledError] instead. Each attempt
-// gets ctx itself.
+// When ctx ends first the error is a [*CancelledError] instead.
+//
+// Each attempt gets ctx itself or, under an attempt timeout, a child of it
+// that ends when op returns, so a result must not depend on it.
 func Do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error)) (T, error) {
+	return do(ctx, r, op, func(v T, release context.CancelCauseFunc) T {
+		release(nil)
+		return v
+	})
+}
+
+// do is Do with a say in what becomes of a successful attempt's own context,
+// if it had one: keep returns the result and must see to it that release is
+// called.
+func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error), keep func(v T, release context.CancelCauseFunc) T) (T, error) {
 	var zero T
 	c := r.begin(ctx)
 	if ctx.Err() != nil {
@@ -63,13 +75,18 @@ func Do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 	}
 	for {
 		c.attemptStarted()
-		v, err := op(ctx)
+		attempt := c.bound(ctx)
+		v, err := op(attempt.ctx)
+		attempt.disarm()
 		c.attemptEnded(err)
 		if err == nil {
+			if attempt.release != nil {
+				v = keep(v, attempt.release)
+			}
 			c.ended(Succeeded, nil)
 			return v, nil
 		}
-		if err, again := c.next(ctx, err); !again {
+		if err, again := c.next(ctx, err, attempt.giveUp(ctx)); !again {
 			return zero, err
 		}
 	}
@@ -94,9 +111,13 @@ func (r *Retrier) begin(ctx context.Context) call {
 
 // next decides what follows the failed attempt and waits for the next one if
 // there is to be one; else it returns the error that the call ends with.
-func (c *call) next(ctx context.Context, err error) (error, bool) {
+func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool) {
 	class := Permanent()
-	if !c.config.Policy.IsLast(c.attempt) { // the last error is not worth classifying
+	switch {
+	case c.config.Policy.IsLast(c.attempt): // not worth classifying
+	case timedOut:
+		class = Transient()
+	default:
 		class = c.config.Classify(err)
 	}
 	d := c.config.Policy.Decide(Failure{Attempt: c.attempt, Class: class}, c.source(class))
