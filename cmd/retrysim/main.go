@@ -66,7 +66,6 @@ func newRoot() *cobra.Command {
 		Example: `  retrysim run examples/overloaded.retry
   retrysim run --script 'transient:50; ok "hi"'
   retrysim run examples/overloaded.retry --policy exp:base=200ms,cap=5s,attempts=6 --json`,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },

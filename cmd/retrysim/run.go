@@ -69,7 +69,7 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 		fmt.Fprintf(&b, "\nreproduce: retrysim run %s --policy %v --seed %d\n", origin, played.Policy, played.Seed)
 	}
 	if _, err := c.OutOrStdout().Write(b.Bytes()); err != nil {
-		return ioError{err}
+		return ioError{fmt.Errorf("standard output: %w", err)}
 	}
 	return verdict(c.ErrOrStderr(), script, played, f.json)
 }

@@ -6,21 +6,27 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
-	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 )
 
 // writeRun writes a run for people: the outcome in a sentence, a row for each
 // attempt, the expectations.
 func writeRun(w io.Writer, r *simulate.Run) {
-	fmt.Fprintf(w, "%s\n\n", sentence(r))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
-	for _, a := range attempts(r.Trace) {
-		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), a.result, a.wait, a.why)
+	fmt.Fprintf(w, "%s: %s in %v\n", r.Outcome, count(r.Attempts, "attempt"), short(r.Elapsed))
+	if r.Err != nil {
+		fmt.Fprintf(w, "the caller gets: %v\n", r.Err)
 	}
-	t.Flush()
+	if r.Attempts > 0 {
+		fmt.Fprintln(w)
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
+		for _, a := range attempts(r.Trace) {
+			fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), a.result, a.wait, a.why)
+		}
+		t.Flush()
+	}
 	if len(r.Checks) > 0 {
 		fmt.Fprintln(w)
 	}
@@ -31,14 +37,6 @@ func writeRun(w io.Writer, r *simulate.Run) {
 			fmt.Fprintf(w, "✗ %s: got %s (line %d)\n", c.Expect, c.Got, c.Pos.Line)
 		}
 	}
-}
-
-func sentence(r *simulate.Run) string {
-	s := fmt.Sprintf("%s after %s in %v", r.Outcome, count(r.Attempts, "attempt"), short(r.Elapsed))
-	if r.Outcome == scripted.Success {
-		return s
-	}
-	return s + ": " + r.Err.Error()
 }
 
 // row is one attempt, in words.
@@ -75,7 +73,7 @@ func attempts(events trace.Trace) []row {
 			last.why += fmt.Sprintf(", cancelled %v into it", short(e.At-waitBegan))
 		case trace.End:
 			if last.why == "" {
-				last.why = e.Reason
+				last.why = ending(e.Reason)
 			}
 		case trace.Chunk:
 			chunks, size = chunks+1, size+e.Size
@@ -83,9 +81,18 @@ func attempts(events trace.Trace) []row {
 			last.result = fmt.Sprintf("ok: %s, %s", count(chunks, "chunk"), count(size, "byte"))
 		case trace.Broken:
 			last.result = fmt.Sprintf("broken after %s: %s", count(chunks, "chunk"), e.Error)
+			last.why = "mid-stream: not retried"
 		}
 	}
 	return rows
+}
+
+// ending says why there is no further attempt.
+func ending(reason string) string {
+	if reason == retry.Succeeded.String() {
+		return "done"
+	}
+	return reason
 }
 
 // why says where a wait came from.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"retrysim": main})
+}
+
+// The scripts are whole sessions of the command: arguments, standard input,
+// both outputs and the exit status.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status,
+		},
+	})
+}
+
+// status N ARG...: runs retrysim with the arguments and fails if its exit
+// status is not N; the outputs are those of the last command, as after exec.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N retrysim [ARG...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit status %s, want %s", got, args[0])
+	}
+}
+
+// Every example plays, twice to the same bytes, and prints its golden output.
+func TestExamples(t *testing.T) {
+	t.Chdir("../..") // the outputs name the files as a reader would
+	files, err := filepath.Glob("examples/*.retry")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 6)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			play := func() string {
+				var out, msg bytes.Buffer
+				assert.Equal(t, exitOK, run([]string{"run", file}, strings.NewReader(""), &out, &msg))
+				assert.Empty(t, msg.String())
+				return out.String()
+			}
+			got := play()
+			assert.Equal(t, got, play(), "the same command prints the same bytes")
+			golden := strings.TrimSuffix(file, ".retry") + ".golden"
+			if *update {
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o666))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), got, "run with -update to accept")
+		})
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+func (brokenPipe) Read([]byte) (int, error)  { return 0, errors.New("no such device") }
+
+func TestIOErrors(t *testing.T) {
+	var out, msg bytes.Buffer
+	assert.Equal(t, exitIO, run([]string{"run", "--script", "ok"}, nil, brokenPipe{}, &msg))
+	assert.Equal(t, "retrysim: standard output: broken pipe\n", msg.String())
+	msg.Reset()
+	assert.Equal(t, exitUsage, run([]string{"run", "-"}, brokenPipe{}, &out, &msg))
+	assert.Equal(t, "retrysim: run: standard input: no such device\n", msg.String())
+	assert.Empty(t, out.String())
+}
+
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"":           `''`,
+		"a/b.retry":  `a/b.retry`,
+		"my file":    `'my file'`,
+		`it's`:       `'it'\''s'`,
+		`ok "hi"; x`: `'ok "hi"; x'`,
+	} {
+		assert.Equal(t, want, shellQuote(in))
+	}
+}
+
+func TestShortKeepsFourDigits(t *testing.T) {
+	for in, want := range map[int64]string{
+		0: "0s", 1: "1ns", 9999: "9.999µs", 10_004: "10µs", 1_031_070_959: "1.031s", 12_345_678_901: "12.35s", 3_599_999_999_999: "1h0m0s",
+	} {
+		assert.Equal(t, want, short(time.Duration(in)).String())
+	}
+}
