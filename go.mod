@@ -1,6 +1,6 @@
 module github.com/retrykit/retrykit
 
-go 1.25.0
+go 1.25
 
 require (
 	github.com/jonboulle/clockwork v0.5.0
