@@ -1,0 +1,82 @@
+package fakeclock
+
+import (
+	"context"
+	"time"
+)
+
+// autoSleep moves time to the end of the sleep, event by event. It unlocks.
+func (e *engine) autoSleep(o *owner, d time.Duration) {
+	ev := event{kind: KindSleep, owner: o}
+	until := satAdd(e.now, max(d, 0))
+	e.note(&ev, until)
+	if d > 0 {
+		if len(e.queue) > 0 {
+			e.fireBefore(e.place(o, until))
+		}
+		e.moveTo(until)
+	}
+	e.finish(&ev, Fired)
+	e.mu.Unlock()
+}
+
+// fireBefore fires what comes before k.
+func (e *engine) fireBefore(k key) {
+	for len(e.queue) > 0 && e.queue[0].before(&k) {
+		e.step()
+	}
+}
+
+// autoChan waits until the timer has fired or a context has ended.
+func (e *engine) autoChan(t *timer) {
+	s := &e.sel
+	if !e.settled(s, t) {
+		e.autoWait(s, t)
+	}
+	if len(t.ch) == 0 && (s.ready == nil || len(s.ready.ch) == 0) {
+		e.intoLimbo(t)
+	}
+}
+
+func (e *engine) autoWait(s *selection, t *timer) {
+	// Functions that fire meanwhile evaluate statements of their own.
+	outer := *s
+	*s = selection{}
+	from, ended := e.now, e.ended
+	for t.place != 0 && len(t.ch) == 0 && !e.over(outer.ctxs, ended) {
+		from = e.now
+		e.step()
+	}
+	*s = outer
+	e.busy = true
+	if len(t.ch) > 0 {
+		s.ready, s.from = t, from
+	}
+}
+
+func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) error {
+	e := c.e
+	e.enter("SleepContext")
+	ev := &event{e: e, kind: KindSleep, owner: c.owner}
+	until := satAdd(e.now, max(d, 0))
+	e.note(ev, until)
+	k := e.place(c.owner, until)
+	for d > 0 && len(e.queue) > 0 && e.queue[0].before(&k) {
+		e.step()
+		e.mu.Unlock()
+		err := ctx.Err()
+		e.enter("")
+		if err != nil {
+			e.finish(ev, Cancelled)
+			e.mu.Unlock()
+			return err
+		}
+	}
+	if d == Forever {
+		e.fail(e.report(ErrDeadlock, "the wait is for a context alone, and nothing armed will end it"))
+	}
+	e.moveTo(until)
+	e.finish(ev, Fired)
+	e.mu.Unlock()
+	return nil
+}

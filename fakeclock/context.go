@@ -1,0 +1,447 @@
+package fakeclock
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+)
+
+// WithCancel returns a copy of parent that ends when cancel is called or parent
+// ends. On virtual time it has two advantages over [context.WithCancel]: in Auto
+// and Run a wait sees it end at the very instant, and its children, those of
+// package context too, end before cancel returns.
+//
+// It panics if parent or clk is nil.
+func WithCancel(parent context.Context, clk clockwork.Clock) (context.Context, context.CancelFunc) {
+	c := newContext("WithCancel", parent, clk)
+	return c, c.cancel
+}
+
+// WithTimeout is WithDeadline(parent, clk, clk.Now().Add(d)).
+func WithTimeout(parent context.Context, clk clockwork.Clock, d time.Duration) (context.Context, context.CancelFunc) {
+	c := newContext("WithTimeout", parent, clk)
+	c.limit(clk.Now().Add(d), d)
+	return c, c.cancel
+}
+
+// WithDeadline returns a copy of parent that ends when clk reaches t, when cancel
+// is called or when parent ends, whichever happens first. It works on any
+// clockwork.Clock, the real one included.
+//
+// Err never blocks and returns the values of package context: at the deadline
+// context.DeadlineExceeded, on every clock. The deadline reported is the earlier
+// of t and the parent's. Calling cancel disarms the timer.
+//
+// If clk is a [Clock] and parent has a deadline set on the wall clock, the
+// returned context has ended already, and its [context.Cause] is an error that
+// matches [ErrRealDeadline], unless the clock allows such deadlines.
+//
+// It panics if parent or clk is nil.
+func WithDeadline(parent context.Context, clk clockwork.Clock, t time.Time) (context.Context, context.CancelFunc) {
+	c := newContext("WithDeadline", parent, clk)
+	c.limit(t, clk.Until(t))
+	return c, c.cancel
+}
+
+// SleepContext sleeps on clk like its Sleep, but no longer than ctx lives. It
+// returns nil after the whole duration, or ctx.Err() if ctx ended first or had
+// ended before. A deadline armed before the sleep, for the same instant, wins.
+//
+// The duration [Forever] waits for the context alone. If clk is a [Clock] and ctx
+// has a deadline set on the wall clock, SleepContext returns at once, with an
+// error that matches [ErrRealDeadline], unless the clock allows such deadlines.
+func SleepContext(ctx context.Context, clk clockwork.Clock, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c, ok := clk.(*Clock)
+	if !ok {
+		return selectSleep(ctx, clk, d)
+	}
+	if err := c.e.realDeadline(ctx); err != nil {
+		return err
+	}
+	switch {
+	case c.e.mode == Auto:
+		return c.autoSleepContext(ctx, d)
+	case c.e.mode == run:
+		return c.runSleepContext(ctx, d)
+	}
+	return c.blockSleepContext(ctx, d)
+}
+
+// Forever is the longest duration. Given to [SleepContext] it stands for a wait
+// that only the context ends.
+const Forever time.Duration = 1<<63 - 1
+
+func selectSleep(ctx context.Context, clk clockwork.Clock, d time.Duration) error {
+	t := clk.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.Chan():
+		return nil
+	}
+}
+
+// vcontext is a context on any clock. Package context takes it for a custom
+// implementation: it calls AfterFunc to attach children, and these take over the
+// error of Err.
+type vcontext struct {
+	parent   context.Context
+	clk      clockwork.Clock
+	e        *engine // nil unless clk is a Clock
+	deadline time.Time
+	bounded  bool // deadline is one
+	foreign  bool // parent can end without telling us at once
+	done     chan struct{}
+
+	event   event // the deadline, with e
+	endedAt int   // e.ended when it ended; zero while it lives; protected by e.mu
+
+	mu     sync.Mutex
+	err    error
+	cause  error
+	timer  clockwork.Timer // the deadline, without e
+	attach []func() bool   // what to call to leave the parent
+	subs   list.List       // of func(), called in order at the end
+	frozen context.Context // answers Value once ended: see Value
+}
+
+type contextKey struct{}
+
+// ours returns the nearest context of this package at or above ctx.
+func ours(ctx context.Context) *vcontext {
+	c, _ := ctx.Value(contextKey{}).(*vcontext)
+	return c
+}
+
+func newContext(op string, parent context.Context, clk clockwork.Clock) *vcontext {
+	if parent == nil {
+		panic("fakeclock: " + op + " with a nil parent: use context.Background()")
+	}
+	if clk == nil {
+		panic("fakeclock: " + op + " with a nil clock")
+	}
+	c := &vcontext{parent: parent, clk: clk, done: make(chan struct{})}
+	if own, ok := clk.(*Clock); ok {
+		c.e = own.e
+		c.e.enter(op)
+		c.event = event{e: c.e, kind: KindDeadline, owner: c.e.owned(own.owner), ctx: c}
+		c.e.mu.Unlock()
+	}
+	c.deadline, c.bounded = parent.Deadline()
+	if c.e != nil {
+		if err := c.e.realDeadline(parent); err != nil {
+			c.end(context.Canceled, err)
+			return c
+		}
+	}
+	c.join()
+	return c
+}
+
+// join attaches c to its parent. Another context of this package calls back at
+// once. Of others a callback comes on a goroutine of its own, too late for code
+// that looks right after the cancellation: so Err and Done look at the parent
+// too, and in Auto and Run the engine does, after every event.
+func (c *vcontext) join() {
+	done := c.parent.Done()
+	if done == nil {
+		return
+	}
+	p := ours(c.parent)
+	c.foreign = p == nil || p.done != done
+	if c.look(); c.ended() {
+		return
+	}
+	if p != nil {
+		c.leaving(p.subscribe(c.look))
+	}
+	if !c.foreign {
+		return
+	}
+	if c.e != nil && (c.e.mode == Auto || c.e.mode == run) {
+		c.e.adopt(c)
+	}
+	if c.e == nil || c.e.mode != run {
+		c.leaving(context.AfterFunc(c.parent, c.hop))
+	}
+}
+
+// hop is look on a goroutine that package context starts. While the engine calls
+// a function it does nothing: the engine will look itself, and in time.
+func (c *vcontext) hop() {
+	if c.e != nil {
+		c.e.mu.Lock()
+		calling := c.e.calling > 0
+		c.e.mu.Unlock()
+		if calling {
+			return
+		}
+	}
+	c.look()
+}
+
+// leaving remembers how to leave a parent, or leaves it if c has ended.
+func (c *vcontext) leaving(leave func() bool) {
+	c.mu.Lock()
+	ended := c.err != nil
+	if !ended {
+		c.attach = append(c.attach, leave)
+	}
+	c.mu.Unlock()
+	if ended {
+		leave()
+	}
+}
+
+// look ends c if its parent has ended.
+func (c *vcontext) look() {
+	select {
+	case <-c.parent.Done():
+		c.end(c.parent.Err(), context.Cause(c.parent))
+	default:
+	}
+}
+
+// settle is look, and makes sure that the engine knows even if another goroutine
+// is about to tell it.
+func (c *vcontext) settle() {
+	c.look()
+	if c.e != nil && c.ended() {
+		c.e.mu.Lock()
+		c.e.contextEnded(c)
+		c.e.mu.Unlock()
+	}
+}
+
+func (c *vcontext) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil
+}
+
+// limit gives c the deadline t, which is d from now.
+func (c *vcontext) limit(t time.Time, d time.Duration) {
+	if c.ended() || c.bounded && c.deadline.Before(t) {
+		return // the parent's deadline will do
+	}
+	c.deadline, c.bounded = t, true
+	switch {
+	case d <= 0:
+		c.expire()
+	case c.e != nil:
+		c.e.mu.Lock()
+		c.e.arm(&c.event, satAdd(c.e.now, d))
+		c.e.mu.Unlock()
+		if c.ended() { // the parent ended meanwhile
+			c.e.contextEnded(c)
+		}
+	default:
+		timer := c.clk.AfterFunc(d, c.expire)
+		c.leaving(timer.Stop)
+	}
+}
+
+func (c *vcontext) cancel() { c.end(context.Canceled, context.Canceled) }
+func (c *vcontext) expire() { c.end(context.DeadlineExceeded, context.DeadlineExceeded) }
+
+// end ends c, then its children, then returns. Only the first call counts.
+func (c *vcontext) end(err, cause error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err, c.cause = err, cause
+	attach := c.attach
+	c.attach = nil
+	close(c.done)
+	c.mu.Unlock()
+
+	for _, leave := range attach {
+		leave()
+	}
+	for {
+		c.mu.Lock()
+		s := c.subs.Front()
+		if s == nil {
+			c.mu.Unlock()
+			break
+		}
+		f := c.subs.Remove(s).(func())
+		c.mu.Unlock()
+		f()
+	}
+	if c.e != nil {
+		c.e.mu.Lock()
+		c.e.contextEnded(c)
+		c.e.mu.Unlock()
+	}
+}
+
+// subscribe has f called when c ends, on the goroutine that ends it. If c has
+// ended already it calls f at once.
+func (c *vcontext) subscribe(f func()) (leave func() bool) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		f()
+		return func() bool { return false }
+	}
+	s := c.subs.PushBack(f)
+	c.mu.Unlock()
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		n := c.subs.Len()
+		c.subs.Remove(s)
+		return c.subs.Len() < n
+	}
+}
+
+// AfterFunc is how package context attaches a child. Package context holds a lock
+// of the child during the call that f takes too, so f must not be called in it.
+func (c *vcontext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		go f()
+		return func() bool { return false }
+	}
+	c.mu.Unlock()
+	return c.subscribe(f)
+}
+
+// Deadline returns the time of the clock at which c ends at the latest.
+func (c *vcontext) Deadline() (time.Time, bool) { return c.deadline, c.bounded }
+
+// Done returns a channel that is closed when c ends.
+func (c *vcontext) Done() <-chan struct{} {
+	if c.foreign {
+		c.settle()
+	}
+	if c.e != nil {
+		c.e.mu.Lock()
+		c.e.looked(c)
+		c.e.mu.Unlock()
+	}
+	return c.done
+}
+
+// Err returns nil while c lives; then context.Canceled or context.DeadlineExceeded,
+// or whatever its parent returns. It never blocks.
+func (c *vcontext) Err() error {
+	if c.foreign {
+		c.settle()
+	}
+	if c.e != nil {
+		c.e.enter("")
+		c.e.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Value looks the key up in the parent. Once c has ended, the parent is hidden
+// behind a context of package context that carries the cause, because that is
+// the only place where context.Cause looks for it.
+func (c *vcontext) Value(key any) any {
+	if key == (contextKey{}) {
+		return c
+	}
+	c.mu.Lock()
+	if c.err != nil && c.frozen == nil {
+		frozen, cancel := context.WithCancelCause(context.WithoutCancel(c.parent))
+		cancel(c.cause)
+		c.frozen = frozen
+	}
+	frozen := c.frozen
+	c.mu.Unlock()
+	if frozen != nil {
+		return frozen.Value(key)
+	}
+	return c.parent.Value(key)
+}
+
+// String describes the context the way package context does.
+func (c *vcontext) String() string {
+	if !c.bounded {
+		return "fakeclock.WithCancel"
+	}
+	return "fakeclock.WithDeadline(" + c.deadline.String() + ")"
+}
+
+// contextEnded is told that c has ended, with e.mu held.
+func (e *engine) contextEnded(c *vcontext) {
+	if c.event.place != 0 {
+		e.disarm(&c.event, Stopped)
+	}
+	if c.endedAt != 0 {
+		return
+	}
+	e.ended++
+	c.endedAt = e.ended
+	if c.foreign {
+		e.disown(c)
+	}
+	if e.sched != nil {
+		e.sched.contextEnded(c)
+	}
+}
+
+func (e *engine) adopt(c *vcontext) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.adopted = append(e.adopted, c)
+}
+
+func (e *engine) disown(c *vcontext) {
+	for i, a := range e.adopted {
+		if a == c {
+			last := len(e.adopted) - 1
+			e.adopted[i], e.adopted[last] = e.adopted[last], nil
+			e.adopted = e.adopted[:last]
+			return
+		}
+	}
+}
+
+// visitAdopted ends the contexts whose parents have ended without telling. It is
+// called without the lock.
+func (e *engine) visitAdopted() {
+	e.mu.Lock()
+	if len(e.adopted) == 0 {
+		e.mu.Unlock()
+		return
+	}
+	all := append([]*vcontext(nil), e.adopted...)
+	e.mu.Unlock()
+	for _, c := range all {
+		c.settle()
+	}
+}
+
+// realDeadline returns an error if ctx has a deadline that was not set on
+// virtual time.
+func (e *engine) realDeadline(ctx context.Context) error {
+	if e.realDL {
+		return nil
+	}
+	d, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	if c := ours(ctx); c != nil && c.bounded && c.deadline.Equal(d) {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.foreignDeadline(d)
+}

@@ -1,0 +1,2 @@
+// Package fakeclock is virtual time for tests and simulations.
+package fakeclock

@@ -1,0 +1,310 @@
+package fakeclock
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// engine is what all views of one clock share. Everything is protected by mu but
+// what New sets and nobody changes.
+type engine struct {
+	mode      Mode
+	seed      uint64
+	start     time.Time
+	recording Recording
+	maxTime   int64
+	maxEvents uint64
+	maxIdle   int
+	stall     time.Duration
+	realDL    bool
+	nobody    *owner
+
+	mu     sync.Mutex
+	now    int64 // nanoseconds since start
+	queue  queue
+	seq    uint64    // armings so far
+	round  uint32    // how often events of this very instant have armed others for it
+	ties   *rand.PCG // nil for a fixed order
+	fired  uint64    // events fired so far
+	clicks uint64    // orders sends and ends of contexts
+	ended  int       // contexts ended so far
+	idle   int       // calls since time moved
+	closed string    // why the clock cannot be used any more
+	busy   bool      // enter has more to do than usual: see attend
+	owners []*owner  // in order of naming
+	byName map[string]*owner
+
+	records []record
+	ends    uint64 // waits ended so far
+
+	calling int         // functions of the caller that step is in
+	adopted []*vcontext // live contexts under a parent that cannot call us
+	sel     selection   // Auto: the statement being evaluated
+	limbo   *limbo      // Auto: a channel was handed out that is not ready
+	awaits  []*await    // Manual: callers of Await
+	sched   *scheduler  // Run
+	follow  *follower   // Follow
+}
+
+// owner is whoever a wait belongs to.
+type owner struct {
+	name string
+	rank uint32
+}
+
+func newEngine(cfg Config) *engine {
+	e := &engine{
+		mode:      cfg.Mode,
+		seed:      cfg.Seed,
+		start:     time.Unix(946684800, 0).UTC(), // 2000-01-01, where synctest starts too
+		recording: cfg.Record,
+		maxTime:   int64(cfg.MaxTime),
+		maxEvents: uint64(cfg.MaxEvents),
+		maxIdle:   cfg.BusyLoop,
+		stall:     cfg.Stall,
+		realDL:    cfg.RealDeadlines || cfg.Mode == Follow,
+		nobody:    &owner{},
+	}
+	if cfg.TB != nil {
+		e.recording = max(e.recording, Waits)
+	}
+	if e.maxTime == 0 {
+		e.maxTime = math.MaxInt64
+	}
+	if e.maxEvents == 0 {
+		e.maxEvents = math.MaxUint64
+	}
+	if e.maxIdle == 0 {
+		e.maxIdle = defaultBusyLoop
+	}
+	if e.maxIdle < 0 || e.mode == Manual || e.mode == Follow {
+		e.maxIdle = math.MaxInt
+	}
+	if e.stall == 0 {
+		e.stall = defaultStall
+	}
+	if cfg.Seed != 0 {
+		e.ties = rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15)
+	}
+	if e.mode == Follow {
+		e.follow = newFollower(e, cfg.Base)
+	}
+	return e
+}
+
+// enter locks the engine for a call that is not one case of a select statement.
+// It does not return if the call cannot be served; op names what needs an open
+// clock, or is empty.
+func (e *engine) enter(op string) {
+	e.mu.Lock()
+	if e.follow != nil {
+		e.follow.catchUp()
+	}
+	if e.idle++; e.idle > e.maxIdle {
+		e.fail(e.busyLoop())
+	}
+	if e.busy {
+		e.attend(op)
+	}
+}
+
+// enterCase is enter for a call that may be one case of a select statement.
+func (e *engine) enterCase(op string) {
+	e.mu.Lock()
+	if e.idle++; e.idle > e.maxIdle {
+		e.fail(e.busyLoop())
+	}
+	e.outOfLimbo()
+	if e.closed != "" && op != "" {
+		e.refuse(op)
+	}
+}
+
+func (e *engine) attend(op string) {
+	e.outOfLimbo()
+	if s := e.selection(); s != nil {
+		s.reset()
+	}
+	if e.closed != "" {
+		if op != "" {
+			e.refuse(op)
+		}
+		return
+	}
+	e.busy = false
+}
+
+func (e *engine) refuse(op string) {
+	e.mu.Unlock()
+	panic("fakeclock: " + op + " on a clock that has ended: " + e.closed)
+}
+
+func (e *engine) close(why string) {
+	e.outOfLimbo()
+	if e.closed == "" {
+		e.closed, e.busy = why, true
+	}
+}
+
+// named returns the owner of that name, a new one if need be.
+func (e *engine) named(name string) *owner {
+	if o := e.byName[name]; o != nil {
+		return o
+	}
+	if name == "" {
+		return e.nobody
+	}
+	o := &owner{name, uint32(len(e.owners) + 1)}
+	if e.byName == nil {
+		e.byName = make(map[string]*owner)
+	}
+	e.byName[name] = o
+	e.owners = append(e.owners, o)
+	return o
+}
+
+// owned returns who arms a wait through a view owned by o.
+func (e *engine) owned(o *owner) *owner {
+	if o == e.nobody && e.sched != nil && e.sched.cur != nil {
+		return e.sched.cur.owner
+	}
+	return o
+}
+
+// place gives an event of owner o, due at when, its place among the others. What
+// is armed for the present instant goes behind all that is due already, so that
+// two goroutines which yield to each other both go on.
+func (e *engine) place(o *owner, when int64) key {
+	e.seq++
+	low := o.rank
+	if e.ties != nil {
+		low = uint32(e.ties.Uint64() >> 32)
+	}
+	k := key{when: when, tie: uint64(low), seq: e.seq}
+	if when <= e.now {
+		k.tie |= uint64(e.round+1) << 32
+	}
+	return k
+}
+
+// arm schedules ev for the instant when, which is not in the past.
+func (e *engine) arm(ev *event, when int64) {
+	e.note(ev, when)
+	ev.key = e.place(ev.owner, when)
+	e.queue.push(ev)
+	e.armed(ev)
+}
+
+func (e *engine) armed(ev *event) {
+	if e.awaits != nil {
+		e.tellAwaits()
+	}
+	if e.follow != nil && ev.place == 1 {
+		e.follow.rearm()
+	}
+}
+
+// disarm takes ev out of the queue.
+func (e *engine) disarm(ev *event, o Outcome) {
+	e.queue.remove(ev.place - 1)
+	e.finish(ev, o)
+}
+
+// moveTo moves time forward to t, or leaves it if t has passed.
+func (e *engine) moveTo(t int64) {
+	if t <= e.now {
+		return
+	}
+	if t > e.maxTime {
+		e.now, e.idle, e.round = max(e.now, e.maxTime), 0, 0
+		e.fail(e.timeLimit(t))
+		return
+	}
+	e.now, e.idle, e.round = t, 0, 0
+}
+
+// step moves time to the first event and fires it. The lock is released while a
+// function of the caller runs.
+func (e *engine) step() {
+	ev := e.queue[0].ev
+	if e.fired >= e.maxEvents {
+		e.fail(e.eventLimit())
+		return
+	}
+	if e.moveTo(ev.when); e.failed() {
+		return
+	}
+	if ev.when == e.now {
+		e.round = uint32(ev.tie >> 32)
+	}
+	e.fired++
+	e.queue.remove(0)
+	switch ev.kind {
+	case KindTimer, KindAfter:
+		e.send(ev.out)
+		e.finish(ev, Fired)
+		e.resumeWaiter(ev.out)
+	case KindTicker:
+		e.tick(ev)
+	case KindAfterFunc:
+		e.finish(ev, Fired)
+		e.call(ev)
+	case KindDeadline:
+		e.finish(ev, Fired)
+		e.outside(ev.ctx.expire)
+	case KindSleep, kindReady:
+		e.finish(ev, Fired)
+		if ev.wake != nil {
+			close(ev.wake)
+		} else {
+			e.sched.resume(ev.proc)
+		}
+	}
+}
+
+func (e *engine) tick(ev *event) {
+	o := Fired
+	if !e.send(ev.out) {
+		o = Dropped
+	}
+	e.finish(ev, o)
+	e.arm(ev, satAdd(ev.when, ev.period))
+	e.resumeWaiter(ev.out)
+}
+
+// call runs the function of an AfterFunc.
+func (e *engine) call(ev *event) {
+	switch e.mode {
+	case run:
+		e.sched.spawnFunc(ev)
+	case Follow:
+		go ev.fn()
+	default:
+		e.outside(ev.fn)
+	}
+}
+
+// outside runs f without the lock.
+func (e *engine) outside(f func()) {
+	e.calling++
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		e.calling--
+	}()
+	f()
+	e.visitAdopted()
+}
+
+func (e *engine) failed() bool { return e.sched != nil && e.sched.failure != nil }
+
+// satAdd adds a duration to an instant; the sum stays at the end of time, some
+// 292 years after the start, instead of overflowing.
+func satAdd(t int64, d time.Duration) int64 {
+	if s := t + int64(d); s >= t {
+		return s
+	}
+	return math.MaxInt64
+}

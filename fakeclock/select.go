@@ -1,0 +1,136 @@
+package fakeclock
+
+import "slices"
+
+// A select statement evaluates the channels of all its cases, in source order,
+// before it looks at any:
+//
+//	select {
+//	case <-ctx.Done():
+//	case <-t.Chan():
+//	}
+//
+// so in Auto and Run the call of Chan is the wait. It must end at the first
+// event that makes a case ready, and only one case may be ready then, or the
+// statement picks one at random. The calls of Done and Chan since the last other
+// call on the clock tell what the statement waits for.
+
+// selection is what one statement has evaluated so far.
+type selection struct {
+	ctxs   []*vcontext
+	timers []*timer
+	over   bool   // a context in ctxs has ended
+	ready  *timer // has a value, unless the statement has received it
+	from   int64  // the present before ready fired
+}
+
+func (s *selection) reset() {
+	*s = selection{ctxs: s.ctxs[:0], timers: s.timers[:0]}
+}
+
+// selection returns the statement that the caller is evaluating, or nil where
+// time does not depend on it.
+func (e *engine) selection() *selection {
+	switch {
+	case e.mode == Auto:
+		return &e.sel
+	case e.mode == run && e.sched.cur != nil:
+		return &e.sched.cur.sel
+	}
+	return nil
+}
+
+// addTimer begins a new statement if the timer has been evaluated already, since
+// each statement evaluates each case once.
+func (s *selection) addTimer(t *timer) {
+	if slices.Contains(s.timers, t) {
+		s.reset()
+	}
+	s.timers = append(s.timers, t)
+}
+
+func (s *selection) addContext(c *vcontext) {
+	if slices.Contains(s.ctxs, c) {
+		s.reset()
+	}
+	s.ctxs = append(s.ctxs, c)
+	s.over = s.over || c.endedAt != 0
+}
+
+// looked is called when Done of a context was.
+func (e *engine) looked(c *vcontext) {
+	s := e.selection()
+	if s == nil {
+		return
+	}
+	e.busy = true
+	s.addContext(c)
+	if s.over {
+		e.outOfLimbo() // the statement has a ready case after all
+	}
+	if s.over && s.ready != nil && len(s.ready.ch) > 0 {
+		e.unfire(s, s.ready, s.from)
+		s.ready = nil
+	}
+}
+
+// settled decides what can be decided without waiting: an ended context comes
+// before any timer, and of two timers the one that fired first. It reports
+// whether the statement has a ready case, or never will.
+func (e *engine) settled(s *selection, t *timer) bool {
+	e.busy = true
+	s.addTimer(t)
+	switch {
+	case s.over:
+		if len(t.ch) > 0 {
+			e.unfire(s, t, e.now)
+		}
+	case s.ready != nil && len(s.ready.ch) > 0:
+		switch {
+		case len(t.ch) == 0:
+		case t.event.fired < s.ready.event.fired:
+			e.unfire(s, s.ready, max(s.from, t.when))
+			s.ready = t
+		default:
+			e.unfire(s, t, e.now)
+		}
+	case len(t.ch) > 0:
+		s.ready, s.from = t, e.now
+	default:
+		return t.place == 0 // stopped: it will never be ready
+	}
+	return true
+}
+
+// unfire takes back the value of a timer that must not compete with a case that
+// was ready before it. If the statement itself has waited for that value, time
+// moves back too: no other call on the clock can have noticed.
+func (e *engine) unfire(s *selection, t *timer, to int64) {
+	<-t.ch
+	if s.ready == t {
+		e.now, e.round = to, 0
+	}
+	e.fired--
+	if t.place == 0 {
+		e.reopen(&t.event)
+		e.queue.push(&t.event)
+		return
+	}
+	// A ticker, armed for its next tick already.
+	e.queue.remove(t.place - 1)
+	t.when -= int64(t.period)
+	e.queue.push(&t.event)
+	if t.rec != 0 {
+		e.records[t.rec-1].until = t.when
+	}
+}
+
+// over reports whether a wait that watches these contexts has ended for one of
+// them; a wait that watches none ends with any context, since a Done further
+// down in the same statement is yet to be evaluated.
+func (e *engine) over(watched []*vcontext, ended int) bool {
+	if len(watched) == 0 {
+		return e.ended != ended
+	}
+	return slices.ContainsFunc(watched, func(c *vcontext) bool { return c.endedAt != 0 })
+}
