@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/retrykit/retrykit/propertytest"
 	"github.com/retrykit/retrykit/retry"
 )
 
@@ -100,11 +101,11 @@ func TestDecisionInWords(t *testing.T) {
 // backoff, its jitter stays in the window, and the sum does not overflow.
 func TestDecideStaysInItsBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := anyPolicy().Draw(t, "policy")
+		p := propertytest.Policies().Draw(t, "policy")
 		f := retry.Failure{Attempt: rapid.IntRange(1, 5000).Draw(t, "attempt"), Class: retry.Transient()}
 		base := p.Backoff(f.Attempt)
 		if rapid.Bool().Draw(t, "hinted") {
-			base = anyDelay().Draw(t, "hint")
+			base = propertytest.Delays().Draw(t, "hint")
 			f.Class = retry.TransientAfter(base)
 		}
 		src := &words{rapid.Uint64().Draw(t, "word")}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/retrykit/retrykit/propertytest"
 	"github.com/retrykit/retrykit/retry"
 )
 
@@ -67,7 +68,7 @@ func TestBackoffEdges(t *testing.T) {
 // The oracle multiplies in unbounded integers and shares no code with Backoff.
 func TestBackoffAgainstBigIntegers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := anyPolicy().Draw(t, "policy")
+		p := propertytest.Policies().Draw(t, "policy")
 		attempt := rapid.IntRange(1, 5000).Draw(t, "attempt")
 		want := new(big.Int).Lsh(big.NewInt(int64(p.BaseDelay)), uint(attempt-1))
 		if limit := big.NewInt(int64(p.MaxDelay)); p.MaxDelay > 0 && want.Cmp(limit) > 0 {
@@ -170,7 +171,7 @@ func TestParsePolicyErrors(t *testing.T) {
 
 func TestPolicyTextRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := anyPolicy().Draw(t, "policy")
+		p := propertytest.Policies().Draw(t, "policy")
 		text, err := p.MarshalText()
 		require.NoError(t, err)
 		var q retry.Policy
@@ -189,27 +190,4 @@ func TestUnmarshalTextLeavesThePolicyOnError(t *testing.T) {
 	assert.Equal(t, retry.Default(), p)
 	_, err := retry.Policy{BaseDelay: -1}.MarshalText()
 	assert.Error(t, err)
-}
-
-// anyPolicy draws valid policies over the whole range of every field, with
-// magnitudes that people use as likely as extremes.
-func anyPolicy() *rapid.Generator[retry.Policy] {
-	return rapid.Custom(func(t *rapid.T) retry.Policy {
-		return retry.Policy{
-			MaxAttempts:    rapid.OneOf(rapid.IntRange(-1, 6), rapid.Just(retry.Unlimited), rapid.Int()).Draw(t, "attempts"),
-			BaseDelay:      anyDelay().Draw(t, "base"),
-			MaxDelay:       anyDelay().Draw(t, "cap"),
-			Jitter:         rapid.SampledFrom([]retry.Jitter{retry.JitterNone, retry.JitterAdditive}).Draw(t, "jitter"),
-			AttemptTimeout: anyDelay().Draw(t, "timeout"),
-		}
-	})
-}
-
-func anyDelay() *rapid.Generator[time.Duration] {
-	return rapid.OneOf(
-		rapid.SampledFrom([]time.Duration{0, time.Second, time.Millisecond, time.Minute, 1, 9, 10, 99, math.MaxInt64 - 1, math.MaxInt64}),
-		rapid.Custom(func(t *rapid.T) time.Duration {
-			return time.Duration(rapid.Int64Range(0, math.MaxInt64).Draw(t, "ns"))
-		}),
-	)
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What the README shows is what happens: its sessions are run, and its Go is
+// taken from tests.
+func TestReadme(t *testing.T) {
+	t.Chdir("../..")
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	sessions := blocks(string(text), "console")
+	require.NotEmpty(t, sessions)
+	for _, session := range sessions {
+		assert.Equal(t, session, replay(t, session))
+	}
+
+	var tests strings.Builder
+	files, err := filepath.Glob("examples/*_test.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tests.Write(source)
+	}
+	code := blocks(string(text), "go")
+	require.NotEmpty(t, code)
+	for _, block := range code {
+		assert.Contains(t, tests.String(), block)
+	}
+}
+
+// blocks returns the fenced blocks of a language.
+func blocks(text, language string) []string {
+	var out []string
+	for _, part := range strings.Split(text, "\n```"+language+"\n")[1:] {
+		block, _, _ := strings.Cut(part, "```")
+		out = append(out, block)
+	}
+	return out
+}
+
+// replay runs the commands of a session and returns it with what they print.
+func replay(t *testing.T, session string) string {
+	var out bytes.Buffer
+	for line := range strings.Lines(session) {
+		command, ok := strings.CutPrefix(line, "$ ")
+		if !ok {
+			continue
+		}
+		if out.Len() > 0 {
+			out.WriteString("\n")
+		}
+		out.WriteString(line)
+		words := strings.Fields(command)
+		if words[0] == "cat" {
+			text, err := os.ReadFile(words[1])
+			require.NoError(t, err)
+			out.Write(text)
+			continue
+		}
+		require.Equal(t, []string{"go", "run", "./cmd/retrysim"}, words[:3])
+		run(words[3:], strings.NewReader(""), &out, &out)
+	}
+	return out.String()
+}

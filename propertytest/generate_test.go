@@ -1,0 +1,57 @@
+package propertytest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/retrykit/retrykit/propertytest"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+func TestGeneratedValuesAreValid(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		require.NoError(t, propertytest.Policies().Draw(t, "policy").Validate())
+		require.GreaterOrEqual(t, propertytest.Delays().Draw(t, "delay"), time.Duration(0))
+		_, err := scripted.Parse("script", propertytest.Scripts(4).Draw(t, "script"))
+		require.NoError(t, err)
+	})
+}
+
+// A generator that never draws what breaks code is worth nothing: each of
+// these must come up in a thousand draws.
+func TestGeneratorsAreNotVacuous(t *testing.T) {
+	seen := make(map[string]int)
+	note := func(name string, ok bool) {
+		if ok {
+			seen[name]++
+		}
+	}
+	for i := range 1000 {
+		p := propertytest.Policies().Example(i)
+		note("one attempt", p.MaxAttempts == 1)
+		note("few attempts", p.MaxAttempts > 1 && p.MaxAttempts < 7)
+		note("no attempts", p.MaxAttempts <= 0)
+		note("unlimited", p.MaxAttempts == retry.Unlimited)
+		note("no base", p.BaseDelay == 0)
+		note("no cap", p.MaxDelay == 0)
+		note("cap below base", p.MaxDelay > 0 && p.MaxDelay < p.BaseDelay)
+		note("jitter", p.Jitter != retry.JitterNone)
+		note("timeout", p.AttemptTimeout > 0)
+		script := propertytest.Scripts(4).Example(i)
+		note("hint", strings.Contains(script, "transient:"))
+		note("zero hint", strings.Contains(script, "transient:0"))
+		note("permanent first", strings.HasPrefix(script, "permanent"))
+		note("broken stream", strings.Contains(script, `"hi" transient`))
+		note("no answer", !strings.Contains(script, "ok"))
+	}
+	for _, name := range []string{"one attempt", "few attempts", "no attempts", "unlimited", "no base", "no cap", "cap below base",
+		"jitter", "timeout", "hint", "zero hint", "permanent first", "broken stream", "no answer"} {
+		assert.NotZero(t, seen[name], name)
+	}
+}
