@@ -61,6 +61,34 @@ func TestAnAttemptThatTimedOutIsTransient(t *testing.T) {
 	}
 }
 
+// A timeout that did not fire changes nothing about an error.
+func TestAnErrorInTimeKeepsItsClass(t *testing.T) {
+	denied := permanent("401")
+	clock := auto()
+	var starts []time.Duration
+	r := newRetrier(t, retry.Config{Policy: bounded(5), Clock: clock})
+	errs := []error{hinted("429", 7*time.Second), denied}
+	_, err := retry.Do(t.Context(), r, slow(clock, []time.Duration{0, 0}, errs, &starts))
+	assert.Equal(t, denied, err)
+	assert.Equal(t, []time.Duration{0, 7 * time.Second}, starts)
+}
+
+// When the caller's context has ended too, the timeout explains nothing.
+func TestATimeoutAfterTheCallersEndIsNone(t *testing.T) {
+	clock := auto()
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	r := newRetrier(t, retry.Config{Policy: bounded(3), Clock: clock})
+	_, err := retry.Do(ctx, r, func(attempt context.Context) (int, error) {
+		calls++
+		clock.Sleep(time.Hour)
+		cancel()
+		return 0, context.Cause(attempt)
+	})
+	assert.Equal(t, context.DeadlineExceeded, err, "the inner error, unclassified and so permanent")
+	assert.Equal(t, 1, calls)
+}
+
 // A cancel of the caller's is not a timeout, even with one running.
 func TestTheCallersCancelIsNoTimeout(t *testing.T) {
 	clock := auto()

@@ -135,6 +135,14 @@ func (t *countedTimer) Stop() bool {
 	return t.Timer.Stop()
 }
 
+func TestAZeroWaitArmsNoTimer(t *testing.T) {
+	clock := &timerCount{Clock: auto()}
+	w := newWeather(clock, repeat(2, hinted("429", 0))...)
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: exact(3), Clock: clock}), w.call)
+	require.NoError(t, err)
+	assert.Zero(t, clock.armed)
+}
+
 func TestUnlimitedGoesOn(t *testing.T) {
 	clock := auto()
 	w := newWeather(clock, repeat(999, transient("503"))...)

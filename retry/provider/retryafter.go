@@ -59,10 +59,7 @@ var waitHeaders = []struct {
 // no Date they are refused.
 func Readings(h http.Header, now time.Time) iter.Seq[Reading] {
 	return func(yield func(Reading) bool) {
-		from := now
-		if date, err := http.ParseTime(h.Get("Date")); err == nil {
-			from = date
-		}
+		from := measuredFrom(h, now)
 		for _, header := range waitHeaders {
 			for _, line := range h[header.name] {
 				for value := range values(line) {
@@ -74,6 +71,14 @@ func Readings(h http.Header, now time.Time) iter.Seq[Reading] {
 			}
 		}
 	}
+}
+
+// measuredFrom returns the moment that the dates of a response count from.
+func measuredFrom(h http.Header, now time.Time) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		return date
+	}
+	return now
 }
 
 // values yields the comma-separated values of a header line, but for the empty
