@@ -145,7 +145,7 @@ func outcome(reason retry.Reason, err error) scripted.Outcome {
 			return scripted.Broken
 		}
 		return scripted.Success
-	case retry.LastAttempt:
+	case retry.LastAttempt, retry.ElapsedLimit, retry.LongRetryAfter:
 		return scripted.Exhausted
 	case retry.NotTransient:
 		return scripted.Permanent

@@ -98,8 +98,11 @@ func ending(reason string) string {
 // why says where a wait came from.
 func why(e trace.Event) string {
 	s := fmt.Sprintf("%s %v", e.Reason, short(*e.Wait-e.Jitter))
-	if e.Jitter > 0 {
+	switch {
+	case e.Jitter > 0:
 		s += fmt.Sprintf(" + jitter %v", short(e.Jitter))
+	case e.Jitter < 0:
+		s += fmt.Sprintf(" - jitter %v", short(-e.Jitter))
 	}
 	return s
 }
