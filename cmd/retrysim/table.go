@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
@@ -16,14 +19,14 @@ import (
 func writeRun(w io.Writer, r *simulate.Run) {
 	fmt.Fprintf(w, "%s: %s in %v\n", r.Outcome, count(r.Attempts, "attempt"), short(r.Elapsed))
 	if r.Err != nil {
-		fmt.Fprintf(w, "the caller gets: %v\n", r.Err)
+		fmt.Fprintf(w, "the caller gets: %s\n", plain(r.Err.Error()))
 	}
 	if r.Attempts > 0 {
 		fmt.Fprintln(w)
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
 		for _, a := range attempts(r.Trace) {
-			fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), a.result, a.wait, a.why)
+			fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), plain(a.result), a.wait, a.why)
 		}
 		t.Flush()
 	}
@@ -115,6 +118,16 @@ func short(d time.Duration) time.Duration {
 		unit *= 10
 	}
 	return d.Round(unit)
+}
+
+// plain escapes what a script could use to take over a terminal or break a
+// row: control characters and line ends.
+func plain(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
 }
 
 func count(n int, noun string) string {
