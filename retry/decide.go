@@ -70,6 +70,8 @@ const (
 	ElapsedLimit
 	// LongRetryAfter: the server asked for more time than the policy gives.
 	LongRetryAfter
+	// Refused: the [Limit] allowed no further attempt.
+	Refused
 )
 
 var reasonNames = [...]string{
@@ -82,6 +84,7 @@ var reasonNames = [...]string{
 
 	ElapsedLimit:   "elapsed limit",
 	LongRetryAfter: "retry-after too long",
+	Refused:        "refused by a limit",
 }
 
 // String returns the reason in lower-case words.

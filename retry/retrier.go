@@ -20,12 +20,15 @@ type Config struct {
 	Source Source
 	// Classify says which errors are worth another attempt. nil: [Classify].
 	Classify func(error) Classification
+	// Limit may refuse attempts. nil: nothing but the policy does.
+	Limit Limit
 	// Observer is told what happens. nil: nobody is.
 	Observer Observer
 }
 
 // Retrier carries a policy and what is needed to obey it. It is safe for
-// concurrent use; its calls share nothing but the counter that numbers them.
+// concurrent use; its calls share nothing but the counter that numbers them
+// and the limit they were given.
 type Retrier struct {
 	config Config
 	calls  atomic.Uint64
@@ -73,6 +76,11 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 	if ctx.Err() != nil {
 		return zero, c.cancelled(ctx, 0, nil)
 	}
+	if !c.allowed() {
+		err := &RefusedError{c.config.Limit}
+		c.ended(Refused, err)
+		return zero, err
+	}
 	for {
 		c.attemptStarted()
 		attempt := c.bound(ctx)
@@ -83,6 +91,7 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 			if attempt.release != nil {
 				v = keep(v, attempt.release)
 			}
+			c.report(ctx, true)
 			c.ended(Succeeded, nil)
 			return v, nil
 		}
@@ -98,8 +107,9 @@ type call struct {
 	number   uint64
 	attempt  int
 	start    time.Time
-	previous time.Duration // the last wait
-	words    rand.Source   // made at the first retry: most calls never draw
+	class    Classification // of the last failure
+	previous time.Duration  // the last wait
+	words    rand.Source    // made at the first retry: most calls never draw
 }
 
 func (r *Retrier) begin(ctx context.Context) call {
@@ -113,20 +123,21 @@ func (r *Retrier) begin(ctx context.Context) call {
 // next decides what follows the failed attempt and waits for the next one if
 // there is to be one; else it returns the error that the call ends with.
 func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool) {
-	class := Permanent()
 	switch {
-	case c.config.Policy.IsLast(c.attempt): // not worth classifying
+	case c.config.Policy.IsLast(c.attempt) && c.config.Limit == nil:
+		c.class = Permanent() // not worth asking
 	case timedOut:
-		class = Transient()
+		c.class = Transient().TimedOut()
 	default:
-		class = c.config.Classify(err)
+		c.class = c.config.Classify(err)
 	}
+	c.report(ctx, false)
 	d := c.config.Policy.Decide(Failure{
 		Attempt:  c.attempt,
-		Class:    class,
+		Class:    c.class,
 		Elapsed:  c.elapsed(),
 		Previous: c.previous,
-	}, c.source(class))
+	}, c.source())
 	if d.Reason == LastAttempt || d.Reason == NotTransient {
 		c.ended(d.Reason, err)
 		return err, false
@@ -137,15 +148,21 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	if !timeLeft(ctx, c.config.Clock.Now(), d.Wait) {
 		return c.cancelled(ctx, d.Wait, err), false
 	}
+	if d.Retry() && !c.allowed() {
+		d.Reason = Refused
+	}
 	if !d.Retry() {
 		c.ended(d.Reason, err)
 		return err, false
 	}
 	c.previous = d.Wait
-	c.waitStarted(class, d)
+	c.waitStarted(d)
 	ctxErr := wait(ctx, c.config.Clock, d.Wait)
 	c.waitEnded(ctxErr)
 	if ctxErr != nil {
+		if l := c.config.Limit; l != nil {
+			l.Abandon(c.config.Clock.Now(), c.attempt+1)
+		}
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	return nil, true
@@ -167,8 +184,8 @@ func wait(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
 }
 
 // source returns the call's words, nil while no decision has needed any.
-func (c *call) source(class Classification) rand.Source {
-	if c.words == nil && class.IsTransient() && c.config.Policy.Jitter != JitterNone {
+func (c *call) source() rand.Source {
+	if c.words == nil && c.class.IsTransient() && c.config.Policy.Jitter != JitterNone {
 		c.words = c.config.Source(c.number)
 	}
 	return c.words
@@ -190,6 +207,23 @@ func (c *call) cancelled(ctx context.Context, wait time.Duration, last error) er
 	}
 	c.ended(Cancelled, e)
 	return e
+}
+
+// allowed asks the limit, if there is one, for the next attempt.
+func (c *call) allowed() bool {
+	l := c.config.Limit
+	return l == nil || l.Allow(c.config.Clock.Now(), c.attempt+1, c.class)
+}
+
+// report tells the limit how the attempt ended.
+func (c *call) report(ctx context.Context, ok bool) {
+	switch l := c.config.Limit; {
+	case l == nil:
+	case !ok && ctx.Err() != nil:
+		l.Abandon(c.config.Clock.Now(), c.attempt)
+	default:
+		l.Report(c.config.Clock.Now(), c.attempt, ok, c.class)
+	}
 }
 
 func (c *call) elapsed() time.Duration { return c.config.Clock.Since(c.start) }
@@ -214,9 +248,9 @@ func (c *call) attemptEnded(err error) {
 	}
 }
 
-func (c *call) waitStarted(class Classification, d Decision) {
+func (c *call) waitStarted(d Decision) {
 	if o := c.config.Observer; o != nil {
-		o.Observe(WaitStarted{c.moment(), class, d})
+		o.Observe(WaitStarted{c.moment(), c.class, d})
 	}
 }
 
