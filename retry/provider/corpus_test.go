@@ -120,7 +120,7 @@ func TestCorpus(t *testing.T) {
 				return
 			}
 			assert.Equal(t, s.verdict, e.Verdict.String(), s.prose)
-			assert.Equal(t, e.Verdict.Kind.IsTransient(), e.Verdict.Class.IsTransient())
+			assert.Equal(t, e.Verdict.Kind.Classification().IsTransient(), e.Verdict.Class.IsTransient())
 			assert.Equal(t, e.Verdict.Class, e.RetryClassification())
 			assert.Equal(t, s.provider, e.Provider)
 			if s.text != "" {
