@@ -241,11 +241,10 @@ func (c *vcontext) limit(t time.Time, d time.Duration) {
 		c.expire()
 	case c.e != nil:
 		c.e.mu.Lock()
-		c.e.arm(&c.event, satAdd(c.e.now, d))
-		c.e.mu.Unlock()
-		if c.ended() { // the parent ended meanwhile
-			c.e.contextEnded(c)
+		if c.endedAt == 0 { // the parent may have ended meanwhile
+			c.e.arm(&c.event, satAdd(c.e.now, d))
 		}
+		c.e.mu.Unlock()
 	default:
 		timer := c.clk.AfterFunc(d, c.expire)
 		c.leaving(timer.Stop)
