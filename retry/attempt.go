@@ -16,7 +16,7 @@ type attempt struct {
 
 // bound starts an attempt.
 func (c *call) bound(ctx context.Context) attempt {
-	timeout := c.config.Policy.AttemptTimeout
+	timeout := c.policy.AttemptTimeout
 	if timeout == 0 {
 		return attempt{ctx: ctx}
 	}

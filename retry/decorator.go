@@ -23,6 +23,10 @@ func NewModel(inner CompletionModel, c Config) (*Model, error) {
 // Inner returns the wrapped model.
 func (m *Model) Inner() CompletionModel { return m.inner }
 
+// Retrier returns what decides and waits for the model, so that its policy can
+// be read and replaced.
+func (m *Model) Retrier() *Retrier { return m.retrier }
+
 // Name returns the inner model's name.
 func (m *Model) Name() string { return m.inner.Name() }
 

@@ -1,6 +1,9 @@
 package retry_test
 
 import (
+	"encoding/json"
+	"flag"
+	"io"
 	"math"
 	"math/big"
 	"testing"
@@ -290,6 +293,28 @@ func TestPolicyTextRoundTrip(t *testing.T) {
 		require.Equal(t, p, q)
 		require.Equal(t, string(text), q.String())
 	})
+}
+
+var _ flag.Value = (*retry.Policy)(nil)
+
+func TestPolicyInJSONAndInFlags(t *testing.T) {
+	type config struct{ Retry retry.Policy }
+	text, err := json.Marshal(config{retry.Default()})
+	require.NoError(t, err)
+	assert.Equal(t, `{"Retry":"exp:base=1s,cap=30s,jitter=additive,attempts=3"}`, string(text))
+	var back config
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Equal(t, retry.Default(), back.Retry)
+	assert.ErrorContains(t, json.Unmarshal([]byte(`{"Retry":"exp:base=soon"}`), &back), `bad value for base "soon"`)
+
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	p := retry.Default()
+	flags.Var(&p, "retry", "the policy")
+	require.NoError(t, flags.Parse([]string{"-retry", "off"}))
+	assert.Equal(t, retry.Policy{}, p)
+	assert.ErrorContains(t, flags.Parse([]string{"-retry", "on"}), "unknown policy")
+	assert.Equal(t, retry.Policy{}, p)
 }
 
 func TestUnmarshalTextLeavesThePolicyOnError(t *testing.T) {

@@ -30,7 +30,8 @@ type Config struct {
 // concurrent use; its calls share nothing but the counter that numbers them
 // and the limit they were given.
 type Retrier struct {
-	config Config
+	config Config // but for the policy
+	policy atomic.Pointer[Policy]
 	calls  atomic.Uint64
 }
 
@@ -48,11 +49,24 @@ func New(c Config) (*Retrier, error) {
 	if c.Classify == nil {
 		c.Classify = Classify
 	}
-	return &Retrier{config: c}, nil
+	r := &Retrier{config: c}
+	r.policy.Store(&c.Policy)
+	return r, nil
 }
 
-// Policy returns the policy that the Retrier obeys.
-func (r *Retrier) Policy() Policy { return r.config.Policy }
+// Policy returns the policy that the next call obeys.
+func (r *Retrier) Policy() Policy { return *r.policy.Load() }
+
+// SetPolicy replaces the policy, for calls that begin from now on: a call that
+// has begun keeps the one it began with. On an error, that of an invalid
+// policy, nothing changes. It is safe while calls run.
+func (r *Retrier) SetPolicy(p Policy) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	r.policy.Store(&p)
+	return nil
+}
 
 // Do calls op until it succeeds or the policy says stop, and returns op's
 // result, or the zero T with the error of the last attempt, the same value.
@@ -104,6 +118,7 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 // call is one call of Do: everything the loop remembers.
 type call struct {
 	*Retrier
+	policy   *Policy
 	number   uint64
 	attempt  int
 	start    time.Time
@@ -117,14 +132,14 @@ func (r *Retrier) begin(ctx context.Context) call {
 	if !given {
 		number = r.calls.Add(1)
 	}
-	return call{Retrier: r, number: number, start: r.config.Clock.Now()}
+	return call{Retrier: r, policy: r.policy.Load(), number: number, start: r.config.Clock.Now()}
 }
 
 // next decides what follows the failed attempt and waits for the next one if
 // there is to be one; else it returns the error that the call ends with.
 func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool) {
 	switch {
-	case c.config.Policy.IsLast(c.attempt) && c.config.Limit == nil:
+	case c.policy.IsLast(c.attempt) && c.config.Limit == nil:
 		c.class = Permanent() // not worth asking
 	case timedOut:
 		c.class = Transient().TimedOut()
@@ -132,7 +147,7 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 		c.class = c.config.Classify(err)
 	}
 	c.report(ctx, false)
-	d := c.config.Policy.Decide(Failure{
+	d := c.policy.Decide(Failure{
 		Attempt:  c.attempt,
 		Class:    c.class,
 		Elapsed:  c.elapsed(),
@@ -185,7 +200,7 @@ func wait(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
 
 // source returns the call's words, nil while no decision has needed any.
 func (c *call) source() rand.Source {
-	if c.words == nil && c.class.IsTransient() && c.config.Policy.Jitter != JitterNone {
+	if c.words == nil && c.class.IsTransient() && c.policy.Jitter != JitterNone {
 		c.words = c.config.Source(c.number)
 	}
 	return c.words
