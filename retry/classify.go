@@ -106,3 +106,8 @@ func Classify(err error) Classification {
 	}
 	return Permanent()
 }
+
+func isRetryable(err error) bool {
+	var r Retryable
+	return errors.As(err, &r)
+}

@@ -48,8 +48,8 @@ func TestBudgetsUnderConstantFailure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for p, want := range tt.want {
 				attempts, succeeded := underFailure(t, tt.budget, tt.attempts, p, tt.throttle)
-				assert.InDelta(t, want[0], attempts, 0.012, "p=%v: attempts per call", p)
-				assert.InDelta(t, want[1], succeeded, 0.8, "p=%v: %% of calls that succeed", p)
+				assert.InDelta(t, want[0], attempts, 0.016, "p=%v: attempts per call", p)
+				assert.InDelta(t, want[1], succeeded, 1, "p=%v: %% of calls that succeed", p)
 			}
 		})
 	}
@@ -59,7 +59,7 @@ func TestBudgetsUnderConstantFailure(t *testing.T) {
 // 10 ms and without waits, and returns the attempts per call and the share
 // that succeeded in percent.
 func underFailure(t *testing.T, b retry.Budget, maxAttempts int, p float64, throttle bool) (attempts, succeeded float64) {
-	const calls = 50_000
+	const calls = 20_000
 	class := retry.Transient()
 	if throttle {
 		class = class.Throttled()

@@ -70,21 +70,24 @@ func (r *Retrier) SetPolicy(p Policy) error {
 
 // Do calls op until it succeeds or the policy says stop, and returns op's
 // result, or the zero T with the error of the last attempt, the same value.
-// When ctx ends first the error is a [*CancelledError] instead.
+// When ctx ends first the error is a [*CancelledError] instead, and when a
+// [Limit] refuses the first attempt a [*RefusedError].
 //
 // Each attempt gets ctx itself or, under an attempt timeout, a child of it
-// that ends when op returns, so a result must not depend on it.
+// that ends when op returns, so a result must not depend on it; for one that
+// does there is [Open].
 func Do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error)) (T, error) {
-	return do(ctx, r, op, func(v T, release context.CancelCauseFunc) T {
-		release(nil)
+	return Open(ctx, r, op, func(v T, release func()) T {
+		release()
 		return v
 	})
 }
 
-// do is Do with a say in what becomes of a successful attempt's own context,
-// if it had one: keep returns the result and must see to it that release is
-// called.
-func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error), keep func(v T, release context.CancelCauseFunc) T) (T, error) {
+// Open is [Do] for a result that lives on the context of its attempt, such as
+// a stream. Under an attempt timeout the timeout bounds op only, and the
+// context lives on until release is called; keep returns the result in a form
+// that sees to that. Without an attempt timeout keep is not called.
+func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error), keep func(v T, release func()) T) (T, error) {
 	var zero T
 	c := r.begin(ctx)
 	if ctx.Err() != nil {
@@ -109,7 +112,7 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 			c.ended(Succeeded, nil)
 			return v, nil
 		}
-		if err, again := c.next(ctx, err, attempt.giveUp(ctx)); !again {
+		if err, again := c.next(ctx, err, attempt.giveUp(ctx, err)); !again {
 			return zero, err
 		}
 	}
@@ -141,7 +144,7 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	switch {
 	case c.policy.IsLast(c.attempt) && c.config.Limit == nil:
 		c.class = Permanent() // not worth asking
-	case timedOut:
+	case timedOut && !isRetryable(err): // an error that knows its class is an answer
 		c.class = Transient().TimedOut()
 	default:
 		c.class = c.config.Classify(err)
@@ -169,6 +172,9 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	if !d.Retry() {
 		c.ended(d.Reason, err)
 		return err, false
+	}
+	if x, ok := err.(Leftover); ok {
+		x.Discard()
 	}
 	c.previous = d.Wait
 	c.waitStarted(d)
