@@ -122,7 +122,7 @@ func FromResponse(p Provider, status int, h http.Header, body []byte, now time.T
 		}
 	}
 	if 200 <= status && status <= 299 { // the header speaks of a success
-		e.Verdict.hint(r.wait, r.hinted)
+		e.classify(r.wait, r.hinted)
 		return e
 	}
 	transient := e.Verdict.Kind.Classification().IsTransient()
@@ -139,7 +139,7 @@ func FromResponse(p Provider, status int, h http.Header, body []byte, now time.T
 	if !hinted && status == http.StatusTooManyRequests {
 		wait, hinted = Reset(p, h, now)
 	}
-	e.Verdict.hint(wait, hinted)
+	e.classify(wait, hinted)
 	return e
 }
 
@@ -163,10 +163,15 @@ func classify(p Provider, status int, r report) *Error {
 	}
 }
 
-// hint sets the class to that of the kind, with the wait if there is one.
-func (v *Verdict) hint(wait time.Duration, hinted bool) {
+// classify sets the class to that of the kind, with the wait if there is one,
+// and as throttled if the provider said that the caller asks too much.
+func (e *Error) classify(wait time.Duration, hinted bool) {
+	v := &e.Verdict
 	v.Class = v.Kind.Classification()
 	if hinted && v.Class.IsTransient() {
 		v.Class = retry.TransientAfter(wait)
+	}
+	if v.Kind == Overloaded || e.Status == http.StatusTooManyRequests {
+		v.Class = v.Class.Throttled()
 	}
 }
