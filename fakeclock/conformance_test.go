@@ -3,6 +3,7 @@ package fakeclock_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,8 +190,13 @@ var skipped = map[string]string{
 
 func TestConformance(t *testing.T) {
 	transcript := func(p program) (*[]string, func(string, ...any)) {
+		var mu sync.Mutex
 		var lines []string
-		return &lines, func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+		return &lines, func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
 	}
 	modes := []struct {
 		name string
