@@ -71,7 +71,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(newRun())
+	root.AddCommand(newRun(), newPolicies(), newImport(), newExport())
 	return root
 }
 
