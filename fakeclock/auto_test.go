@@ -339,6 +339,17 @@ func TestAutoBlockedElsewhere(t *testing.T) {
 		<-tk.Chan()
 		<-answer
 		assert.Equal(t, time.Second, clk.Elapsed())
+
+		tm := clk.NewTimer(time.Hour)
+		ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+		defer cancel()
+		time.AfterFunc(time.Minute, func() { answer <- 1 })
+		select {
+		case <-ctx.Done():
+		case <-tm.Chan():
+		}
+		<-answer
+		assert.Equal(t, 2*time.Second, clk.Elapsed())
 	})
 }
 

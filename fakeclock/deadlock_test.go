@@ -43,7 +43,7 @@ func TestDeadlock(t *testing.T) {
 	require.ErrorIs(t, err, fakeclock.ErrDeadlock)
 	golden(t, "testdata/deadlock.txt", err.Error()+"\n")
 	assert.Equal(t, []string{"a", "b"}, unwound)
-	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
+	assertGoroutines(t, before)
 	var r *fakeclock.Report
 	require.ErrorAs(t, err, &r)
 	assert.Empty(t, r.Alive)

@@ -139,7 +139,7 @@ var pitfalls = []pitfall{
 						assert.Fail(t, "not done after Advance")
 					}
 				}
-				assert.LessOrEqual(t, runtime.NumGoroutine(), before)
+				assertGoroutines(t, before)
 				stop()
 				cancel()
 			}

@@ -39,9 +39,7 @@ const (
 
 func (e *engine) intoLimbo(t *timer) {
 	l := &limbo{timer: t, gid: goroutineID(), call: caller(), pause: firstLook}
-	if len(t.ch) == 0 {
-		l.call.line = "" // a select statement blocks in another line than its cases
-	}
+	l.call.exact = len(t.ch) > 0 // only a range loop blocks on it again, in the same line
 	e.limbo, e.busy = l, true
 	l.real = time.AfterFunc(l.pause, func() { e.lookInLimbo(l) })
 }
@@ -104,7 +102,7 @@ func goroutineState(id string, at call) state {
 			continue
 		}
 		waits := strings.HasPrefix(rest, "select") || strings.HasPrefix(rest, "chan receive")
-		if waits && strings.HasPrefix(frames, at.function+"(") && strings.Contains(firstTwoLines(frames), at.line) {
+		if waits && at.matches(frames) {
 			return blocked
 		}
 		return elsewhere
@@ -133,16 +131,23 @@ func goroutineID() string {
 	return id
 }
 
-func firstTwoLines(s string) string {
-	first, rest, _ := strings.Cut(s, "\n")
-	second, _, _ := strings.Cut(rest, "\n")
-	return first + "\n" + second + " "
-}
-
 // call is a place in the code outside this package.
 type call struct {
 	function string
-	line     string // "/file.go:12 ", or empty for any line of the function
+	line     int
+	exact    bool
+}
+
+// matches reports whether the first of the frames is the statement of the call. A
+// select statement blocks in the line it begins in, which is not after any of its
+// cases.
+func (c call) matches(frames string) bool {
+	function, rest, _ := strings.Cut(frames, "\n")
+	file, _, _ := strings.Cut(rest, "\n")
+	file, _, _ = strings.Cut(file, " +0x")
+	line, err := strconv.Atoi(file[strings.LastIndexByte(file, ':')+1:])
+	return err == nil && strings.HasPrefix(function, c.function+"(") &&
+		(line == c.line || line < c.line && !c.exact)
 }
 
 // caller returns the innermost call of this package.
@@ -153,7 +158,7 @@ func caller() call {
 	for {
 		f, more := frames.Next()
 		if f.Function != "" && !strings.HasPrefix(f.Function, ownFrames) {
-			return call{f.Function, "/" + filepath.Base(f.File) + ":" + strconv.Itoa(f.Line) + " "}
+			return call{function: f.Function, line: f.Line}
 		}
 		if !more {
 			return call{}
