@@ -131,6 +131,6 @@ func shellQuote(s string) string {
 }
 
 // failure says on one line which expectation failed.
-func failure(name string, c simulate.Check) string {
+func failure(name string, c simulate.Result) string {
 	return fmt.Sprintf("%s:%d: expect %s: got %s", name, c.Pos.Line, c.Expect, c.Got)
 }

@@ -1,0 +1,7 @@
+package retry
+
+import "context"
+
+// CallNumber returns the number that [WithCall] gave the context's call. A
+// test double sees by it which of its requests belong together.
+func CallNumber(ctx context.Context) (number uint64, given bool) { return callNumber(ctx) }
