@@ -12,7 +12,8 @@ import (
 // up, and what must come of it. A Script may be built by hand as well; [Format]
 // writes it, and what [Parse] says of that text holds for it.
 type Script struct {
-	Name string // of the file, for messages
+	Name   string // of the file, for messages
+	Member string // of the archive that the file is, "" if it is none
 
 	Policy         *retry.Policy  // nil: not said
 	Seed           *uint64        // nil: not said

@@ -64,7 +64,7 @@ func void(err error) bool {
 type Result struct {
 	scripted.Expect
 	Got   string // what the subject really was, in the first call that does not do, else in the first
-	Value int64  // the same as a number, if it is one
+	Exact string // the same as the value of an expectation; "" if there is none
 	OK    bool   // in every call that the expectation is about
 }
 
@@ -152,7 +152,7 @@ func (c Call) evaluate(e scripted.Expect, p retry.Policy) Result {
 }
 
 func word(e scripted.Expect, got string) Result {
-	return Result{Expect: e, Got: got, OK: !e.Open && (got == e.Text) == (e.Op == scripted.Equal)}
+	return Result{Expect: e, Got: got, Exact: got, OK: !e.Open && (got == e.Text) == (e.Op == scripted.Equal)}
 }
 
 func text(e scripted.Expect, got string) Result {
@@ -161,11 +161,12 @@ func text(e scripted.Expect, got string) Result {
 		r.OK = strings.Contains(got, e.Text)
 	}
 	r.Got = scripted.Quote(got)
+	r.Exact = r.Got
 	return r
 }
 
 func number(e scripted.Expect, got int64) Result {
-	return Result{Expect: e, Got: e.Show(got), Value: got, OK: !e.Open && e.Compare(got)}
+	return Result{Expect: e, Got: e.Show(got), Exact: e.Show(got), OK: !e.Open && e.Compare(got)}
 }
 
 // each judges one value of a list, or all of them. A value that does not exist

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/retrykit/retrykit/scripted"
@@ -68,8 +67,8 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 		writeRun(&b, played)
 		fmt.Fprintf(&b, "\nreproduce: retrysim run %s --policy %v --seed %d\n", origin, played.Policy, played.Seed)
 	}
-	if _, err := c.OutOrStdout().Write(b.Bytes()); err != nil {
-		return ioError{fmt.Errorf("standard output: %w", err)}
+	if err := write(c, b.Bytes()); err != nil {
+		return err
 	}
 	return verdict(c.ErrOrStderr(), script, played, f.json)
 }
@@ -106,19 +105,12 @@ func (f *runFlags) read(c *cobra.Command, args []string) (script *scripted.Scrip
 		return script, "--script " + shellQuote(f.script), err
 	case len(args) == 0:
 		return nil, "", fmt.Errorf("run: no script (name a file, - for standard input, or --script 'transient:50; ok \"hi\"')")
-	case args[0] == "-":
-		text, err := io.ReadAll(c.InOrStdin())
-		if err != nil {
-			return nil, "", fmt.Errorf("run: standard input: %w", err)
-		}
-		script, err = scripted.Parse("<stdin>", string(text))
-		return script, "-", err
 	}
-	text, err := os.ReadFile(args[0])
+	name, text, err := readFile(c, args[0])
 	if err != nil {
 		return nil, "", fmt.Errorf("run: %w", err)
 	}
-	script, err = scripted.Parse(args[0], string(text))
+	script, err = scripted.Parse(name, text)
 	return script, shellQuote(args[0]), err
 }
 
