@@ -92,6 +92,9 @@ func (p *parser) ending(at int, word string) (Ending, bool) {
 	case "":
 		return nil, p.fail(at, 1, fmt.Sprintf("unexpected %s in a stream", p.odd()))
 	}
+	if slices.Contains(statements, word) {
+		return nil, p.fail(at, len(word), fmt.Sprintf("%q begins a statement: it needs a new line or a ;", word))
+	}
 	return nil, p.fail(at, len(word), fmt.Sprintf("unknown word %q in a stream%s", word, suggest(word, streamWords)))
 }
 

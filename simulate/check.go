@@ -18,8 +18,7 @@ type Report struct {
 	Script *scripted.Script
 	*Run   // nil if the script could not be played
 	// Problems are what makes the run worthless whatever is expected of it: an
-	// invalid policy, a request for which the script has no turn or no lane, a
-	// hang that nobody ended.
+	// invalid policy, or what [Run.Unfit] says.
 	Problems []error
 }
 
@@ -31,13 +30,21 @@ func Check(s *scripted.Script) *Report {
 		r.Problems = []error{err}
 		return r
 	}
-	r.Run = run
-	for _, c := range run.Calls {
+	r.Run, r.Problems = run, run.Unfit()
+	return r
+}
+
+// Unfit returns an error for each call that the script did not fit: a request
+// found no turn left or no lane, or nobody ended a hang. Such a run says
+// nothing about the policy.
+func (r *Run) Unfit() []error {
+	var out []error
+	for _, c := range r.Calls {
 		if void(c.Err) {
-			r.Problems = append(r.Problems, fmt.Errorf("%s%w", r.about(c), c.Err))
+			out = append(out, fmt.Errorf("%s%w", r.about(c), c.Err))
 		}
 	}
-	return r
+	return out
 }
 
 // OK reports whether there is neither a problem nor an expectation that does

@@ -186,7 +186,7 @@ func writeChecks(w io.Writer, all []checked) summary {
 		}
 	}
 	t.Flush()
-	if sum.scripts > 1 || sum.unreadable > 0 {
+	if sum.scripts > 1 {
 		fmt.Fprintf(w, "\n%d of %s failed, %d of %s\n", sum.failedScripts, count(sum.scripts, "script"), sum.failedExpects, count(sum.expects, "expectation"))
 	}
 	return sum

@@ -83,12 +83,16 @@ func verdict(msg io.Writer, script *scripted.Script, played *simulate.Run, noTab
 			fmt.Fprintf(msg, "retrysim: %s\n", failure(script.Name, c))
 		}
 	}
-	if used := played.UsedUp(); used != nil {
+	if used := played.UsedUp(); used != nil && used.Lane == "" && used.Block == (scripted.Pos{}) && used.Blocks == 0 {
 		fmt.Fprintf(msg, "retrysim: %s: used up: the policy made %d attempts and the script has %d turns (add turns, or limit the attempts)\n",
 			script.Name, used.Call, used.Turns)
 		return errFailed
 	}
-	if len(failed) > 0 {
+	unfit := played.Unfit()
+	for _, p := range unfit {
+		fmt.Fprintf(msg, "retrysim: %s: %s\n", script.Name, hint(p))
+	}
+	if len(failed)+len(unfit) > 0 {
 		return errFailed
 	}
 	return nil
