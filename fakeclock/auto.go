@@ -11,7 +11,7 @@ func (e *engine) autoSleep(o *owner, d time.Duration) {
 	until := satAdd(e.now, max(d, 0))
 	e.note(&ev, until)
 	if d > 0 {
-		if len(e.queue) > 0 {
+		if e.queue.len() > 0 {
 			e.fireBefore(e.place(o, until))
 		}
 		e.moveTo(until)
@@ -22,7 +22,7 @@ func (e *engine) autoSleep(o *owner, d time.Duration) {
 
 // fireBefore fires what comes before k.
 func (e *engine) fireBefore(k key) {
-	for len(e.queue) > 0 && e.queue[0].before(&k) {
+	for e.queue.len() > 0 && e.queue.first().before(&k) {
 		e.step()
 	}
 }
@@ -42,15 +42,14 @@ func (e *engine) autoWait(s *selection, t *timer) {
 	// Functions that fire meanwhile evaluate statements of their own.
 	outer := *s
 	*s = selection{}
-	from, ended := e.now, e.ended
+	ended := e.ended
 	for t.place != 0 && len(t.ch) == 0 && !e.over(outer.ctxs, ended) {
-		from = e.now
 		e.step()
 	}
 	*s = outer
 	e.busy = true
 	if len(t.ch) > 0 {
-		s.ready, s.from = t, from
+		s.ready, s.from = t, e.from
 	}
 }
 
@@ -61,7 +60,7 @@ func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) error {
 	until := satAdd(e.now, max(d, 0))
 	e.note(ev, until)
 	k := e.place(c.owner, until)
-	for d > 0 && len(e.queue) > 0 && e.queue[0].before(&k) {
+	for d > 0 && e.queue.len() > 0 && e.queue.first().before(&k) {
 		e.step()
 		e.mu.Unlock()
 		err := ctx.Err()

@@ -70,7 +70,7 @@ func (c *Clock) Sleep(d time.Duration) {
 	case Auto:
 		e.autoSleep(c.owner, d)
 	case run:
-		e.runSleep(c.owner, d, nil)
+		e.runSleep(c.owner, d)
 	default:
 		e.blockSleep(c.owner, d)
 	}

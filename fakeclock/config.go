@@ -2,6 +2,7 @@ package fakeclock
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -100,12 +101,29 @@ type Config struct {
 	// Base is the clock that a Follow clock follows, which uses its Now and its
 	// AfterFunc; other modes want it nil.
 	Base clockwork.Clock
+
+	// Settle, if not nil, is called by a Follow clock before and after each event,
+	// to wait until all that runs has come to rest. In a bubble it is
+	// synctest.Wait. Without it, events of one instant fire in order but the
+	// goroutines they wake run in any.
+	Settle func()
 }
 
 const (
 	defaultBusyLoop = 1_000_000
 	defaultStall    = 10 * time.Second
 )
+
+// limitOfCalls returns the limit that BusyLoop stands for.
+func limitOfCalls(c Config) int {
+	switch {
+	case c.BusyLoop < 0:
+		return math.MaxInt
+	case c.BusyLoop == 0:
+		return defaultBusyLoop
+	}
+	return c.BusyLoop
+}
 
 // check panics on a Config that makes no sense: a mistake of the caller that no
 // test should survive.
@@ -115,8 +133,8 @@ func (c Config) check() {
 		panic("fakeclock: unknown " + c.Mode.String() + ": want Manual, Auto or Follow")
 	case c.Mode == Follow && c.Base == nil:
 		panic("fakeclock: a Follow clock needs Config.Base, the clock to follow")
-	case c.Mode != Follow && c.Base != nil:
-		panic("fakeclock: Config.Base is for Follow clocks; a " + c.Mode.String() + " clock has its own time")
+	case c.Mode != Follow && (c.Base != nil || c.Settle != nil):
+		panic("fakeclock: Config.Base and Settle are for Follow clocks; a " + c.Mode.String() + " clock has its own time")
 	case c.MaxTime < 0 || c.MaxEvents < 0:
 		panic("fakeclock: negative limit: use zero for no limit")
 	}

@@ -100,8 +100,9 @@ type vcontext struct {
 	foreign  bool // parent can end without telling us at once
 	done     chan struct{}
 
-	event   event // the deadline, with e
-	endedAt int   // e.ended when it ended; zero while it lives; protected by e.mu
+	event   event              // the deadline, with e
+	endedAt int                // e.ended when it ended; zero while it lives; protected by e.mu
+	procs   map[*proc]struct{} // goroutines of Run that know it; protected by e.mu
 
 	mu     sync.Mutex
 	err    error
@@ -132,6 +133,9 @@ func newContext(op string, parent context.Context, clk clockwork.Clock) *vcontex
 		c.e = own.e
 		c.e.enter(op)
 		c.event = event{e: c.e, kind: KindDeadline, owner: c.e.owned(own.owner), ctx: c}
+		if c.e.sched != nil && c.e.sched.cur != nil {
+			c.known(c.e.sched.cur)
+		}
 		c.e.mu.Unlock()
 	}
 	c.deadline, c.bounded = parent.Deadline()

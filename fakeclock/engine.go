@@ -23,6 +23,7 @@ type engine struct {
 
 	mu     sync.Mutex
 	now    int64 // nanoseconds since start
+	from   int64 // now before the last event
 	queue  queue
 	seq    uint64    // armings so far
 	round  uint32    // how often events of this very instant have armed others for it
@@ -62,7 +63,7 @@ func newEngine(cfg Config) *engine {
 		recording: cfg.Record,
 		maxTime:   int64(cfg.MaxTime),
 		maxEvents: uint64(cfg.MaxEvents),
-		maxIdle:   cfg.BusyLoop,
+		maxIdle:   math.MaxInt,
 		stall:     cfg.Stall,
 		realDL:    cfg.RealDeadlines || cfg.Mode == Follow,
 		nobody:    &owner{},
@@ -76,11 +77,8 @@ func newEngine(cfg Config) *engine {
 	if e.maxEvents == 0 {
 		e.maxEvents = math.MaxUint64
 	}
-	if e.maxIdle == 0 {
-		e.maxIdle = defaultBusyLoop
-	}
-	if e.maxIdle < 0 || e.mode == Manual || e.mode == Follow {
-		e.maxIdle = math.MaxInt
+	if e.mode == Auto {
+		e.maxIdle = limitOfCalls(cfg)
 	}
 	if e.stall == 0 {
 		e.stall = defaultStall
@@ -89,7 +87,7 @@ func newEngine(cfg Config) *engine {
 		e.ties = rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15)
 	}
 	if e.mode == Follow {
-		e.follow = newFollower(e, cfg.Base)
+		e.follow = newFollower(e, cfg)
 	}
 	return e
 }
@@ -103,7 +101,7 @@ func (e *engine) enter(op string) {
 		e.follow.catchUp()
 	}
 	if e.idle++; e.idle > e.maxIdle {
-		e.fail(e.busyLoop())
+		e.failBusy()
 	}
 	if e.busy {
 		e.attend(op)
@@ -114,7 +112,7 @@ func (e *engine) enter(op string) {
 func (e *engine) enterCase(op string) {
 	e.mu.Lock()
 	if e.idle++; e.idle > e.maxIdle {
-		e.fail(e.busyLoop())
+		e.failBusy()
 	}
 	e.outOfLimbo()
 	if e.closed != "" && op != "" {
@@ -208,39 +206,56 @@ func (e *engine) armed(ev *event) {
 
 // disarm takes ev out of the queue.
 func (e *engine) disarm(ev *event, o Outcome) {
-	e.queue.remove(ev.place - 1)
+	e.queue.remove(ev)
 	e.finish(ev, o)
 }
 
-// moveTo moves time forward to t, or leaves it if t has passed.
-func (e *engine) moveTo(t int64) {
+// moveTo moves time forward to t, or leaves it if t has passed. It returns false
+// if that is beyond the limit.
+func (e *engine) moveTo(t int64) bool {
 	if t <= e.now {
-		return
+		return true
 	}
 	if t > e.maxTime {
-		e.now, e.idle, e.round = max(e.now, e.maxTime), 0, 0
-		e.fail(e.timeLimit(t))
-		return
+		e.failTime(t)
+		return false
 	}
 	e.now, e.idle, e.round = t, 0, 0
+	return true
 }
 
 // step moves time to the first event and fires it. The lock is released while a
 // function of the caller runs.
 func (e *engine) step() {
-	ev := e.queue[0].ev
-	if e.fired >= e.maxEvents {
-		e.fail(e.eventLimit())
-		return
-	}
-	if e.moveTo(ev.when); e.failed() {
+	ev := e.queue.first()
+	e.from = e.now
+	if !e.moveTo(ev.when) || !e.another() {
 		return
 	}
 	if ev.when == e.now {
 		e.round = uint32(ev.tie >> 32)
 	}
+	e.queue.take()
+	if ev.proc != nil {
+		e.finish(ev, Fired)
+		ev.rec = 0
+		e.sched.resume(ev.proc)
+		return
+	}
+	e.fire(ev)
+}
+
+// another counts an event. It returns false if that is one too many.
+func (e *engine) another() bool {
+	if e.fired >= e.maxEvents {
+		e.failEvents()
+		return false
+	}
 	e.fired++
-	e.queue.remove(0)
+	return true
+}
+
+func (e *engine) fire(ev *event) {
 	switch ev.kind {
 	case KindTimer, KindAfter:
 		e.send(ev.out)
@@ -254,13 +269,9 @@ func (e *engine) step() {
 	case KindDeadline:
 		e.finish(ev, Fired)
 		e.outside(ev.ctx.expire)
-	case KindSleep, kindReady:
+	case KindSleep:
 		e.finish(ev, Fired)
-		if ev.wake != nil {
-			close(ev.wake)
-		} else {
-			e.sched.resume(ev.proc)
-		}
+		close(ev.wake)
 	}
 }
 
@@ -290,15 +301,18 @@ func (e *engine) call(ev *event) {
 func (e *engine) outside(f func()) {
 	e.calling++
 	e.mu.Unlock()
+	returned := false
 	defer func() {
 		e.mu.Lock()
 		e.calling--
+		if !returned { // f panics: whoever recovers must find the clock unlocked
+			e.mu.Unlock()
+		}
 	}()
 	f()
 	e.visitAdopted()
+	returned = true
 }
-
-func (e *engine) failed() bool { return e.sched != nil && e.sched.failure != nil }
 
 // satAdd adds a duration to an instant; the sum stays at the end of time, some
 // 292 years after the start, instead of overflowing.

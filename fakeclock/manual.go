@@ -22,7 +22,7 @@ func (c *Clock) Advance(d time.Duration) {
 	e.drive("Advance")
 	until := satAdd(e.now, d)
 	// Functions may arm others for the same instant; those fire too.
-	for len(e.queue) > 0 && e.queue[0].when <= until {
+	for e.queue.len() > 0 && e.queue.first().when <= until {
 		e.step()
 	}
 	e.moveTo(until)
@@ -35,14 +35,15 @@ func (c *Clock) Advance(d time.Duration) {
 func (c *Clock) AdvanceNext() (Wait, bool) {
 	e := c.e
 	e.drive("AdvanceNext")
-	defer e.mu.Unlock()
-	if len(e.queue) == 0 {
+	if e.queue.len() == 0 {
+		e.mu.Unlock()
 		return Wait{}, false
 	}
-	ev := e.queue[0].ev
+	ev := e.queue.first()
 	w := Wait{N: max(ev.rec, 1), Kind: ev.kind, Owner: ev.owner.name, Armed: time.Duration(ev.armed),
 		Until: time.Duration(ev.when), Ended: time.Duration(max(e.now, ev.when)), Outcome: Fired}
 	e.step()
+	e.mu.Unlock()
 	return w, true
 }
 
@@ -61,10 +62,10 @@ func (c *Clock) Next() (time.Time, bool) {
 	e := c.e
 	e.enter("")
 	defer e.mu.Unlock()
-	if len(e.queue) == 0 {
+	if e.queue.len() == 0 {
 		return time.Time{}, false
 	}
-	return e.start.Add(time.Duration(e.queue[0].when)), true
+	return e.start.Add(time.Duration(e.queue.first().when)), true
 }
 
 // await is a caller of Await.
@@ -100,7 +101,7 @@ func (c *Clock) Await(ctx context.Context, n int, m Match) error {
 
 func (e *engine) count(m Match) int {
 	n := 0
-	for _, q := range e.queue {
+	for _, q := range e.queue.all() {
 		if m.wants(q.ev) {
 			n++
 		}

@@ -65,19 +65,21 @@ func (e *engine) report(reason error, format string, args ...any) *Report {
 	return &Report{Reason: reason, Text: fmt.Sprintf(format, args...), Dump: e.dump()}
 }
 
-func (e *engine) busyLoop() *Report {
+// The reports of what hot paths check are made out of line.
+
+func (e *engine) failBusy() {
 	e.idle = 0
-	return e.report(ErrBusyLoop, "%d calls on the clock while it stands at %s: a loop that waits for no time, or for time that only a wait would move",
-		e.maxIdle, offset(time.Duration(e.now)))
+	e.fail(e.report(ErrBusyLoop, "%d calls on the clock while it stands at %s: a loop that waits for no time, or for time that only a wait would move",
+		e.maxIdle, offset(time.Duration(e.now))))
 }
 
-func (e *engine) timeLimit(t int64) *Report {
-	return e.report(ErrLimit, "the next event is at %s, beyond the limit on virtual time, %s",
-		offset(time.Duration(t)), time.Duration(e.maxTime))
+func (e *engine) failTime(t int64) {
+	e.fail(e.report(ErrLimit, "the next event is at %s, beyond the limit on virtual time, %s",
+		offset(time.Duration(t)), time.Duration(e.maxTime)))
 }
 
-func (e *engine) eventLimit() *Report {
-	return e.report(ErrLimit, "one event more than the limit of %d", e.maxEvents)
+func (e *engine) failEvents() {
+	e.fail(e.report(ErrLimit, "one event more than the limit of %d", e.maxEvents))
 }
 
 func (e *engine) foreignDeadline(d time.Time) *Report {

@@ -65,6 +65,9 @@ func (e *engine) looked(c *vcontext) {
 	}
 	e.busy = true
 	s.addContext(c)
+	if e.mode == run && c.endedAt == 0 {
+		c.known(e.sched.cur)
+	}
 	if s.over {
 		e.outOfLimbo() // the statement has a ready case after all
 	}
@@ -117,7 +120,7 @@ func (e *engine) unfire(s *selection, t *timer, to int64) {
 		return
 	}
 	// A ticker, armed for its next tick already.
-	e.queue.remove(t.place - 1)
+	e.queue.remove(&t.event)
 	t.when -= int64(t.period)
 	e.queue.push(&t.event)
 	if t.rec != 0 {

@@ -149,13 +149,16 @@ type site [8]uintptr
 // the clock themselves, which is what the frames skipped here rely on.
 func (e *engine) note(ev *event, when int64) {
 	ev.armed = e.now
-	if e.recording == NoRecord {
-		return
+	if e.recording != NoRecord {
+		e.record(ev, when)
 	}
+}
+
+func (e *engine) record(ev *event, when int64) {
 	r := record{kind: ev.kind, owner: ev.owner, armed: e.now, until: when}
 	if e.recording == Sites {
 		r.site = new(site)
-		runtime.Callers(2, r.site[:])
+		runtime.Callers(3, r.site[:])
 	}
 	e.records = append(e.records, r)
 	ev.rec = len(e.records)
@@ -163,9 +166,12 @@ func (e *engine) note(ev *event, when int64) {
 
 // finish ends the record of ev.
 func (e *engine) finish(ev *event, o Outcome) {
-	if ev.rec == 0 {
-		return
+	if ev.rec != 0 {
+		e.recordEnd(ev, o)
 	}
+}
+
+func (e *engine) recordEnd(ev *event, o Outcome) {
 	r := &e.records[ev.rec-1]
 	e.ends++
 	r.outcome, r.ended, r.order = o, e.now, e.ends
@@ -243,7 +249,7 @@ func (c *Clock) Leaks() []Wait {
 }
 
 func (e *engine) pending(want func(*event) bool) []Wait {
-	armed := slices.Clone(e.queue)
+	armed := slices.Clone(e.queue.all())
 	slices.SortFunc(armed, func(a, b entry) int {
 		if a.before(&b.key) {
 			return -1

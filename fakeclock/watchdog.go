@@ -2,6 +2,7 @@ package fakeclock
 
 import (
 	"bytes"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -49,8 +50,8 @@ func (e *engine) outOfLimbo() {
 func (e *engine) lookInLimbo(l *limbo) {
 	state := goroutineState(l.gid, l.caller)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.limbo != l {
+		e.mu.Unlock()
 		return
 	}
 	l.since += l.pause
@@ -72,6 +73,7 @@ func (e *engine) lookInLimbo(l *limbo) {
 		l.pause = min(2*l.pause, lastPause)
 		l.real.Reset(l.pause)
 	}
+	e.mu.Unlock()
 }
 
 type state uint8
@@ -85,16 +87,7 @@ const (
 // goroutineState asks the runtime whether the goroutine is blocked on channels
 // in the given function.
 func goroutineState(id, function string) state {
-	stacks := make([]byte, 1<<16)
-	for {
-		n := runtime.Stack(stacks, true)
-		if n < len(stacks) {
-			stacks = stacks[:n]
-			break
-		}
-		stacks = make([]byte, 2*len(stacks))
-	}
-	for g := range bytes.SplitSeq(stacks, []byte("\n\n")) {
+	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
 		header, frames, _ := strings.Cut(string(g), "\n")
 		rest, ok := strings.CutPrefix(header, "goroutine "+id+" [")
 		if !ok {
@@ -107,6 +100,16 @@ func goroutineState(id, function string) state {
 		return elsewhere
 	}
 	return gone
+}
+
+func allStacks() []byte {
+	stacks := make([]byte, 1<<16)
+	for {
+		if n := runtime.Stack(stacks, true); n < len(stacks) {
+			return stacks[:n]
+		}
+		stacks = make([]byte, 2*len(stacks))
+	}
 }
 
 func goroutineID() string {
@@ -133,5 +136,108 @@ func callerName() string {
 		if !more {
 			return ""
 		}
+	}
+}
+
+// watch returns when the loop is done, or when one goroutine has run for the
+// whole of Config.Stall without parking; then it returns that goroutine.
+func (s *scheduler) watch(done <-chan struct{}) (stuck *proc) {
+	if s.e.stall < 0 {
+		<-done
+		return nil
+	}
+	const looks = 4
+	ticker := time.NewTicker(max(s.e.stall/looks, 1))
+	defer ticker.Stop()
+	var last uint64
+	for same := 0; ; {
+		select {
+		case <-done:
+			return nil
+		case <-ticker.C:
+		}
+		s.e.mu.Lock()
+		if s.cur == nil || s.resumes != last {
+			same, last = 0, s.resumes
+		} else if same++; same == looks {
+			s.reportStall()
+			stuck = s.cur
+			s.e.mu.Unlock()
+			return stuck
+		}
+		s.e.mu.Unlock()
+	}
+}
+
+func (s *scheduler) reportStall() {
+	p := s.cur
+	where := "it blocks on something other than the clock, or spins"
+	if w := stuckWhere(); w != "" {
+		where = "it is in " + w
+	}
+	r := s.e.report(ErrStall, "goroutine %q has not parked for %v and is still alive: %s; code that blocks on channels or locks belongs in a bubble",
+		p.name, s.e.stall, where)
+	r.Alive = []string{p.name}
+	s.failure, s.over = r, true
+}
+
+// stuckWhere looks for the one coroutine in the program that is not parked:
+// "[chan receive] at refill_test.go:31". It returns nothing if there are several.
+func stuckWhere() string {
+	where := ""
+	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
+		header, frames, _ := strings.Cut(string(g), "\n")
+		_, state, ok := strings.Cut(header, " [")
+		if !ok || strings.HasPrefix(state, "coroutine") || !strings.Contains(frames, "fakeclock.(*scheduler).body(") {
+			continue
+		}
+		if where != "" {
+			return ""
+		}
+		state, _, _ = strings.Cut(state, "]")
+		where = "[" + state + "]"
+		if line := firstLine(frames); line != "" {
+			where += " at " + line
+		}
+	}
+	return where
+}
+
+// firstLine returns the file and line of the first frame outside the standard
+// library, whose import paths have no dot in their first element.
+func firstLine(frames string) string {
+	lines := strings.Split(frames, "\n")
+	for i := 0; i+1 < len(lines); i += 2 {
+		host, _, _ := strings.Cut(lines[i], "/")
+		if strings.HasPrefix(lines[i], "main.") || host != lines[i] && strings.Contains(host, ".") {
+			file, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " ")
+			return filepath.Base(file)
+		}
+	}
+	return ""
+}
+
+// endInTime ends a parked goroutine, on another one since a coroutine that exits
+// takes along who resumed it. It reports whether the deferred calls returned
+// within Config.Stall.
+func (s *scheduler) endInTime(p *proc) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.e.mu.Lock()
+		defer s.e.mu.Unlock()
+		p.stop()
+	}()
+	if s.e.stall < 0 {
+		<-done
+		return true
+	}
+	timeout := time.NewTimer(s.e.stall)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timeout.C:
+		return false
 	}
 }

@@ -43,6 +43,13 @@ func TestGeneratorsAreNotVacuous(t *testing.T) {
 		note("cap below base", p.MaxDelay > 0 && p.MaxDelay < p.BaseDelay)
 		note("jitter", p.Jitter != retry.JitterNone)
 		note("timeout", p.AttemptTimeout > 0)
+		for _, schedule := range []retry.Schedule{retry.Exponential, retry.Constant, retry.Linear, retry.List} {
+			note(schedule.String(), p.Schedule == schedule)
+		}
+		note("decorrelated", p.Jitter == retry.JitterDecorrelated)
+		note("cap after jitter", p.Cap == retry.CapAfterJitter)
+		note("ignores hints", p.RetryAfter == retry.HintIgnored)
+		note("gives up", p.LongRetryAfter == retry.HintGivesUp)
 		script := propertytest.Scripts(4).Example(i)
 		note("hint", strings.Contains(script, "transient:"))
 		note("zero hint", strings.Contains(script, "transient:0"))
@@ -51,7 +58,7 @@ func TestGeneratorsAreNotVacuous(t *testing.T) {
 		note("no answer", !strings.Contains(script, "ok"))
 	}
 	for _, name := range []string{"one attempt", "few attempts", "no attempts", "unlimited", "no base", "no cap", "cap below base",
-		"jitter", "timeout", "hint", "zero hint", "permanent first", "broken stream", "no answer"} {
+		"exp", "const", "linear", "list", "decorrelated", "cap after jitter", "ignores hints", "gives up", "jitter", "timeout", "hint", "zero hint", "permanent first", "broken stream", "no answer"} {
 		assert.NotZero(t, seen[name], name)
 	}
 }

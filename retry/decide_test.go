@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -29,7 +30,18 @@ func TestDecide(t *testing.T) {
 	plain := retry.Policy{MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 3 * time.Second}
 	jittered := plain
 	jittered.Jitter = retry.JitterAdditive
+	const s, ms = time.Second, time.Millisecond
 	hint := retry.TransientAfter
+	hinted := func(d time.Duration) retry.Decision { return retry.Decision{Reason: retry.RetryAfter, Wait: d} }
+	jittering := func(d, jitter time.Duration) retry.Decision {
+		return retry.Decision{Reason: retry.Backoff, Wait: d, Jitter: jitter}
+	}
+	wait := func(d time.Duration) retry.Decision { return jittering(d, 0) }
+	policy := func(text string) retry.Policy {
+		p, err := retry.ParsePolicy(text)
+		require.NoError(t, err)
+		return p
+	}
 	tests := []struct {
 		name    string
 		policy  retry.Policy
@@ -57,6 +69,36 @@ func TestDecide(t *testing.T) {
 		{"20 ns have two", jittered, 1, hint(20), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 21, Jitter: 1}},
 		{"the longest wait saturates", jittered, 1, hint(math.MaxInt64 - 1), words{highest},
 			retry.Decision{Reason: retry.RetryAfter, Wait: math.MaxInt64, Jitter: 1}},
+		{"linear", policy("linear:base=1s,step=300ms,cap=2s,jitter=none,attempts=9"), 4, retry.Transient(), nil, wait(1900 * ms)},
+		{"linear, capped", policy("linear:base=1s,step=300ms,cap=2s,jitter=none,attempts=9"), 5, retry.Transient(), nil, wait(2 * s)},
+		{"linear steps by its base", policy("linear:base=1s,cap=none,jitter=none,attempts=9"), 5, retry.Transient(), nil, wait(5 * s)},
+		{"constant", policy("const:base=1s,jitter=none,attempts=9"), 8, retry.Transient(), nil, wait(s)},
+		{"list", policy("list:delays=1s/5s,jitter=none,attempts=9"), 2, retry.Transient(), nil, wait(5 * s)},
+		{"list, beyond its end", policy("list:delays=1s/5s,jitter=none,attempts=9"), 7, retry.Transient(), nil, wait(5 * s)},
+		{"multiplier", policy("exp:base=100ms,factor=1.5,jitter=none,attempts=9"), 4, retry.Transient(), nil, wait(337500 * time.Microsecond)},
+		{"full, least", policy("exp:base=1s,jitter=full,attempts=9"), 2, retry.Transient(), words{lowest}, jittering(0, -2*s)},
+		{"full, most", policy("exp:base=1s,jitter=full,attempts=9"), 2, retry.Transient(), words{highest}, jittering(2*s-1, -1)},
+		{"equal, least", policy("exp:base=1s,jitter=equal,attempts=9"), 1, retry.Transient(), words{lowest}, jittering(500*ms, -500*ms)},
+		{"plus-minus, most", policy("exp:base=1s,jitter=-20%+20%,attempts=9"), 1, retry.Transient(), words{highest}, jittering(1200*ms-1, 200*ms-1)},
+		{"plus-minus may exceed the cap", policy("exp:base=1s,cap=1s,jitter=-20%+20%,attempts=9"), 4, retry.Transient(), words{highest}, jittering(1200*ms-1, 200*ms-1)},
+		{"capped after the jitter it may not", policy("exp:base=1s,cap=1s,capped=after-jitter,jitter=-20%+20%,attempts=9"), 1, retry.Transient(), words{highest}, jittering(s, 0)},
+		{"capped after the jitter the window is the uncapped one", policy("exp:base=1s,cap=5s,capped=after-jitter,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, jittering(4*s, -4*s)},
+		{"capped exactly, at the cap", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(2*s, -2*s)},
+		{"capped exactly, beyond it", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(4 * s)},
+		{"decorrelated, least", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{lowest}, wait(s)},
+		{"decorrelated, most", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{highest}, jittering(3*s-1, 2*s-1)},
+		{"other kinds add nothing to a hint", policy("exp:base=1s,jitter=full,attempts=9"), 1, hint(7 * s), words{highest}, hinted(7 * s)},
+		{"the larger: the hint", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(5 * s), nil, hinted(5 * s)},
+		{"the larger: the backoff", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
+		{"the larger: the backoff with its jitter", policy("exp:base=4s,retry-after=larger,attempts=9"), 1, hint(4100 * ms), words{1 << 63}, jittering(4200*ms, 200*ms)},
+		{"ignored", policy("exp:base=4s,retry-after=ignore,jitter=none,attempts=9"), 1, hint(time.Hour), nil, wait(4 * s)},
+		{"as long as it may be", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60 * s), nil, hinted(60 * s)},
+		{"too long: clamped", policy("exp:max-retry-after=60s,jitter=none,attempts=9"), 1, hint(61 * s), nil, hinted(60 * s)},
+		{"too long: dropped", policy("exp:max-retry-after=60s,long-retry-after=drop,jitter=none,attempts=9"), 1, hint(61 * s), nil, wait(s)},
+		{"too long: given up", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60*s + 1), nil, retry.Decision{Reason: retry.LongRetryAfter}},
+		{"window: below", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
+		{"window: inside", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(8 * s), nil, hinted(8 * s)},
+		{"window: above", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(time.Hour), nil, hinted(9 * s)},
 		{"last attempt", jittered, 5, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
 		{"beyond the last attempt", jittered, 6, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
 		{"the last attempt's class changes nothing", jittered, 5, retry.Permanent(), nil, retry.Decision{Reason: retry.LastAttempt}},
@@ -84,7 +126,10 @@ func TestDecisionInWords(t *testing.T) {
 		want     string
 	}{
 		{retry.Decision{Reason: retry.Backoff, Wait: 1_100 * time.Millisecond, Jitter: 100 * time.Millisecond}, "backoff 1s + jitter 100ms"},
+		{retry.Decision{Reason: retry.Backoff, Wait: 300 * time.Millisecond, Jitter: -700 * time.Millisecond}, "backoff 1s - jitter 700ms"},
 		{retry.Decision{Reason: retry.RetryAfter, Wait: 50 * time.Millisecond}, "retry-after 50ms"},
+		{retry.Decision{Reason: retry.ElapsedLimit, Wait: time.Second}, "elapsed limit"},
+		{retry.Decision{Reason: retry.LongRetryAfter}, "retry-after too long"},
 		{retry.Decision{Reason: retry.LastAttempt}, "last attempt"},
 		{retry.Decision{Reason: retry.NotTransient}, "permanent error"},
 		{retry.Decision{Reason: retry.Cancelled}, "cancelled"},
@@ -97,66 +142,140 @@ func TestDecisionInWords(t *testing.T) {
 	}
 }
 
-// Bounds over everything: a wait is never shorter than the hint or the
-// backoff, its jitter stays in the window, and the sum does not overflow.
+// bounds is what the contract says of the wait after a failure: the shortest,
+// and the first that is too long.
+func bounds(p retry.Policy, f retry.Failure) (low, high *big.Int) {
+	one := big.NewInt(1)
+	delay := bigBackoff(p, f.Attempt)
+	part := func(of *big.Int, n uint32) *big.Int {
+		return new(big.Int).Div(new(big.Int).Mul(of, big.NewInt(int64(n))), big.NewInt(1000))
+	}
+	window := func(of *big.Int, j retry.Jitter) (*big.Int, *big.Int) {
+		low, high := new(big.Int).Sub(of, part(of, uint32(j)&0xffff)), new(big.Int).Add(of, part(of, uint32(j)>>16))
+		if low.Cmp(high) == 0 {
+			high.Add(high, one)
+		}
+		return low, high
+	}
+	atMost := func(n *big.Int, limit int64) *big.Int {
+		if l := big.NewInt(limit); n.Cmp(l) > 0 {
+			return l
+		}
+		return n
+	}
+	switch {
+	case p.Jitter == retry.JitterDecorrelated:
+		low = big.NewInt(int64(p.BaseDelay))
+		high = new(big.Int).Add(new(big.Int).Mul(big.NewInt(3), big.NewInt(int64(max(f.Previous, p.BaseDelay)))), one)
+		if p.MaxDelay > 0 {
+			low, high = atMost(low, int64(p.MaxDelay)), atMost(high, int64(p.MaxDelay))
+		}
+		return low, high.Add(high, one)
+	case p.Cap == retry.CapExact:
+		loose := p
+		loose.MaxDelay, loose.Cap = 0, 0
+		if bigBackoff(loose, f.Attempt).Cmp(big.NewInt(int64(p.MaxDelay))) > 0 {
+			return delay, new(big.Int).Add(delay, one)
+		}
+	}
+	low, high = window(delay, p.Jitter)
+	if p.Cap == retry.CapAfterJitter {
+		low, high = atMost(low, int64(p.MaxDelay)), new(big.Int).Add(atMost(high, int64(p.MaxDelay)), one)
+	}
+	return low, high
+}
+
+// Over everything: no wait is negative, overflows or leaves its bounds.
 func TestDecideStaysInItsBounds(t *testing.T) {
+	seen := make(map[retry.Reason]bool)
 	rapid.Check(t, func(t *rapid.T) {
 		p := propertytest.Policies().Draw(t, "policy")
-		f := retry.Failure{Attempt: rapid.IntRange(1, 5000).Draw(t, "attempt"), Class: retry.Transient()}
-		base := p.Backoff(f.Attempt)
-		if rapid.Bool().Draw(t, "hinted") {
-			base = propertytest.Delays().Draw(t, "hint")
-			f.Class = retry.TransientAfter(base)
+		f := retry.Failure{
+			Attempt:  rapid.OneOf(rapid.IntRange(1, 8), rapid.IntRange(1, 5000)).Draw(t, "attempt"),
+			Class:    retry.Transient(),
+			Elapsed:  propertytest.Delays().Draw(t, "elapsed"),
+			Previous: propertytest.Delays().Draw(t, "previous"),
 		}
 		src := &words{rapid.Uint64().Draw(t, "word")}
 		d := p.Decide(f, src)
+		seen[d.Reason] = true
 		if f.Attempt >= p.MaxAttempts {
 			require.Equal(t, retry.Decision{Reason: retry.LastAttempt}, d)
 			return
 		}
-		require.True(t, d.Retry())
-		require.Equal(t, base, d.Wait-d.Jitter)
-		require.GreaterOrEqual(t, d.Wait, base)
-		require.GreaterOrEqual(t, d.Jitter, time.Duration(0))
-		if p.Jitter == retry.JitterNone || base < 10 {
-			require.Zero(t, d.Jitter)
-		} else {
-			require.Less(t, d.Jitter, base/10)
+		low, high := bounds(p, f)
+		got := big.NewInt(int64(d.Wait))
+		require.GreaterOrEqual(t, got.Cmp(low), 0, "%v is below %v", d.Wait, low)
+		if d.Wait != math.MaxInt64 {
+			require.Less(t, got.Cmp(high), 0, "%v reaches %v", d.Wait, high)
 		}
+		refused := p.MaxElapsed > 0 && new(big.Int).Add(got, big.NewInt(int64(f.Elapsed))).Cmp(big.NewInt(int64(p.MaxElapsed))) > 0
+		require.Equal(t, !refused, d.Retry())
 	})
+	assert.Len(t, seen, 3, "backoff, last attempt and elapsed limit all came up")
 }
 
 // The Dvoretzky-Kiefer-Wolfowitz bound with Massart's constant: n independent
 // draws of the right distribution leave the band with probability 2·exp(-2nε²),
 // here 1e-9. The seeds are fixed, so the test is deterministic.
-func TestAdditiveJitterIsUniform(t *testing.T) {
+func TestJitterIsUniform(t *testing.T) {
 	const n = 4000
 	band := math.Sqrt(math.Log(2/1e-9) / (2 * n))
-	p := retry.Policy{MaxAttempts: 9, BaseDelay: 10 * time.Second, MaxDelay: 40 * time.Second, Jitter: retry.JitterAdditive}
-	draws := make([][]float64, 6) // by attempt, over clients
+	for _, tt := range []struct {
+		jitter     string
+		low, width float64 // of the window, in delays
+	}{
+		{"additive", 1, 0.1},
+		{"full", 0, 1},
+		{"equal", 0.5, 0.5},
+		{"-20%+20%", 0.8, 0.4},
+		{"-25%+0%", 0.75, 0.25},
+	} {
+		t.Run(tt.jitter, func(t *testing.T) {
+			p, err := retry.ParsePolicy("exp:base=10s,cap=40s,attempts=9,jitter=" + tt.jitter)
+			require.NoError(t, err)
+			draws := make([][]float64, 6) // by attempt, over clients
+			for client := range uint64(n) {
+				src := retry.Seeded(1, client)(1)
+				for i := range draws {
+					d := p.Decide(retry.Failure{Attempt: i + 1, Class: retry.Transient()}, src)
+					draws[i] = append(draws[i], (float64(d.Wait)/float64(p.Backoff(i+1))-tt.low)/tt.width)
+				}
+			}
+			for i, u := range draws {
+				assert.Less(t, supDistance(u), band, "attempt %d: uniform over clients", i+1)
+				if i > 0 {
+					assert.Less(t, supDistance(gaps(draws[i-1], u)), band, "attempts %d and %d of a client are independent", i, i+1)
+				}
+			}
+			var even, odd []float64
+			for c := 0; c < n; c += 2 {
+				even, odd = append(even, draws[0][c]), append(odd, draws[0][c+1])
+			}
+			assert.Less(t, supDistance(gaps(even, odd)), band*math.Sqrt2, "neighbouring clients are independent")
+		})
+	}
+}
+
+// The decorrelated wait is uniform over its own window.
+func TestDecorrelatedJitterIsUniform(t *testing.T) {
+	const n = 4000
+	p := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, Jitter: retry.JitterDecorrelated}
+	var u []float64
 	for client := range uint64(n) {
-		src := retry.Seeded(1, client)(1)
-		for i := range draws {
-			d := p.Decide(retry.Failure{Attempt: i + 1, Class: retry.Transient()}, src)
-			draws[i] = append(draws[i], float64(d.Jitter)/(float64(d.Wait-d.Jitter)/10))
-		}
+		d := p.Decide(retry.Failure{Attempt: 2, Class: retry.Transient(), Previous: 4 * time.Second}, retry.Seeded(1, client)(1))
+		u = append(u, (d.Wait.Seconds()-1)/11)
 	}
-	for i, u := range draws {
-		assert.Less(t, supDistance(u), band, "attempt %d: the offset is uniform over clients", i+1)
-		if i == 0 {
-			continue
-		}
-		gap := make([]float64, n) // uniform if the two draws are independent
-		for c := range gap {
-			gap[c] = math.Mod(draws[i-1][c]-u[c]+1, 1)
-		}
-		assert.Less(t, supDistance(gap), band, "attempts %d and %d of a client are independent", i, i+1)
+	assert.Less(t, supDistance(u), math.Sqrt(math.Log(2/1e-9)/(2*n)))
+}
+
+// gaps are uniform on [0, 1) if a and b are and do not depend on each other.
+func gaps(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range out {
+		out[i] = math.Mod(a[i]-b[i]+1, 1)
 	}
-	neighbours := make([]float64, 0, n/2)
-	for c := 0; c < n; c += 2 {
-		neighbours = append(neighbours, math.Mod(draws[0][c]-draws[0][c+1]+1, 1))
-	}
-	assert.Less(t, supDistance(neighbours), band*math.Sqrt2, "neighbouring clients are independent")
+	return out
 }
 
 // supDistance is the largest distance between the empirical distribution of u

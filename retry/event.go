@@ -55,7 +55,7 @@ type WaitEnded struct {
 type CallEnded struct {
 	Moment                // Attempt is the number of attempts made
 	Elapsed time.Duration // since the call began
-	Reason  Reason        // Succeeded, LastAttempt, NotTransient or Cancelled
+	Reason  Reason        // why the call ended; never Backoff or RetryAfter
 	Err     error         // what the call returned
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,11 +282,20 @@ func BenchmarkChatStream(b *testing.B) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	p := retry.Default()
-	src := retry.Seeded(1, 0)(1)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Decide(retry.Failure{Attempt: 2, Class: retry.Transient()}, src)
+	for _, text := range []string{
+		"exp:jitter=none", "exp", "exp:factor=1.5", "const:base=1s", "linear", "list:delays=1s/5s/30s",
+		"exp:jitter=full", "exp:jitter=equal", "exp:jitter=-20%+20%", "exp:jitter=decorrelated", "exp:capped=exact,jitter=full",
+	} {
+		b.Run(text, func(b *testing.B) {
+			p, err := retry.ParsePolicy(text + map[bool]string{true: ",attempts=9", false: ":attempts=9"}[strings.Contains(text, ":")])
+			require.NoError(b, err)
+			src := retry.Seeded(1, 0)(1)
+			f := retry.Failure{Attempt: 3, Class: retry.Transient(), Previous: time.Second}
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Decide(f, src)
+			}
+		})
 	}
 }
 

@@ -65,43 +65,119 @@ func TestBackoffEdges(t *testing.T) {
 	}
 }
 
-// The oracle multiplies in unbounded integers and shares no code with Backoff.
+// bigBackoff is the schedule in unbounded integers, step by step. It shares no
+// code with Backoff.
+func bigBackoff(p retry.Policy, attempt int) *big.Int {
+	num, den := big.NewInt(2), big.NewInt(1)
+	if p.Multiplier != 0 {
+		num, den = big.NewInt(int64(math.Round(p.Multiplier*1e6))), big.NewInt(1e6)
+	}
+	step := big.NewInt(int64(p.Step))
+	if p.Step == 0 {
+		step = big.NewInt(int64(p.BaseDelay))
+	}
+	delay := big.NewInt(int64(p.BaseDelay))
+	list := p.Delays.List()
+	for i := range attempt {
+		switch {
+		case p.Schedule == retry.List:
+			delay = big.NewInt(int64(list[min(i, len(list)-1)]))
+		case i == 0 || p.Schedule == retry.Constant:
+		case p.Schedule == retry.Linear:
+			delay = new(big.Int).Add(delay, step)
+		default:
+			delay = new(big.Int).Div(new(big.Int).Mul(delay, num), den)
+		}
+		if delay.BitLen() > 100 {
+			break // far beyond every limit
+		}
+	}
+	for _, limit := range []int64{int64(p.MaxDelay), math.MaxInt64} {
+		if (limit > 0) && (limit == math.MaxInt64 || p.Cap != retry.CapAfterJitter) && delay.Cmp(big.NewInt(limit)) > 0 {
+			delay = big.NewInt(limit)
+		}
+	}
+	return delay
+}
+
 func TestBackoffAgainstBigIntegers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := propertytest.Policies().Draw(t, "policy")
-		attempt := rapid.IntRange(1, 5000).Draw(t, "attempt")
-		want := new(big.Int).Lsh(big.NewInt(int64(p.BaseDelay)), uint(attempt-1))
-		if limit := big.NewInt(int64(p.MaxDelay)); p.MaxDelay > 0 && want.Cmp(limit) > 0 {
-			want = limit
+		attempt := rapid.OneOf(rapid.IntRange(1, 12), rapid.IntRange(1, 5000)).Draw(t, "attempt")
+		got := p.Backoff(attempt)
+		require.Equal(t, bigBackoff(p, attempt).Int64(), int64(got))
+		if p.Schedule != retry.List {
+			require.GreaterOrEqual(t, p.Backoff(attempt+1), got, "no schedule but a list ever shrinks")
 		}
-		if limit := big.NewInt(math.MaxInt64); want.Cmp(limit) > 0 {
-			want = limit
-		}
-		require.Equal(t, want.Int64(), int64(p.Backoff(attempt)))
 	})
 }
 
+func TestDelaysOfAList(t *testing.T) {
+	d := retry.MakeDelays(time.Second, 0, 90*time.Second)
+	assert.Equal(t, retry.Delays("1s/0s/1m30s"), d)
+	assert.Equal(t, []time.Duration{time.Second, 0, 90 * time.Second}, d.List())
+	assert.Nil(t, retry.Delays("soon").List())
+	p := retry.Policy{Schedule: retry.List, Delays: d}
+	var got []time.Duration
+	for attempt := 1; attempt <= 5; attempt++ {
+		got = append(got, p.Backoff(attempt))
+	}
+	assert.Equal(t, []time.Duration{time.Second, 0, 90 * time.Second, 90 * time.Second, 90 * time.Second}, got, "the last delay repeats")
+}
+
 func TestValidateNamesTheField(t *testing.T) {
+	for _, p := range []retry.Policy{
+		{},
+		retry.Default(),
+		{MaxAttempts: -7},
+		{MaxAttempts: 1_000_000_000},
+		{MaxAttempts: retry.Unlimited, BaseDelay: math.MaxInt64, MaxDelay: 1},
+		{Multiplier: 1},
+		{Multiplier: retry.MaxMultiplier},
+		{Schedule: retry.Linear, Step: 1},
+		{Schedule: retry.List, Delays: retry.MakeDelays(0)},
+		{Jitter: retry.JitterBetween(1000, 1000)},
+		{Jitter: retry.JitterDecorrelated},
+		{Cap: retry.CapExact, MaxDelay: 1},
+		{MaxRetryAfter: 1, LongRetryAfter: retry.HintWithin},
+	} {
+		assert.NoError(t, p.Validate(), "%#v", p)
+	}
 	tests := []struct {
 		policy retry.Policy
-		want   string // "" is valid
+		want   string
 	}{
-		{retry.Policy{}, ""},
-		{retry.Default(), ""},
-		{retry.Policy{MaxAttempts: -7}, ""},
-		{retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: math.MaxInt64, MaxDelay: 1}, ""},
-		{retry.Policy{BaseDelay: -1}, "retry: policy: BaseDelay is negative: -1ns (use 0 for no wait)"},
-		{retry.Policy{MaxDelay: -time.Second}, "retry: policy: MaxDelay is negative: -1s (use 0 for no cap)"},
-		{retry.Policy{AttemptTimeout: -1}, "retry: policy: AttemptTimeout is negative: -1ns (use 0 for no bound)"},
-		{retry.Policy{Jitter: 99}, "retry: policy: Jitter is unknown: 99 (use JitterNone or JitterAdditive)"},
+		{retry.Policy{BaseDelay: -1}, "BaseDelay is negative: -1ns (use 0 for no wait)"},
+		{retry.Policy{Step: -1}, "Step is negative: -1ns (use 0 for BaseDelay)"},
+		{retry.Policy{MaxDelay: -time.Second}, "MaxDelay is negative: -1s (use 0 for no cap)"},
+		{retry.Policy{MaxRetryAfter: -1}, "MaxRetryAfter is negative: -1ns (use 0 for any)"},
+		{retry.Policy{AttemptTimeout: -1}, "AttemptTimeout is negative: -1ns (use 0 for no bound)"},
+		{retry.Policy{MaxElapsed: -1}, "MaxElapsed is negative: -1ns (use 0 for no bound)"},
+		{retry.Policy{Schedule: 99}, "Schedule is unknown: 99"},
+		{retry.Policy{Multiplier: math.NaN()}, "Multiplier is NaN, outside 1 to 1000 (use 0 for 2)"},
+		{retry.Policy{Multiplier: math.Inf(1)}, "Multiplier is +Inf, outside 1 to 1000 (use 0 for 2)"},
+		{retry.Policy{Multiplier: 0.5}, "Multiplier is 0.5, outside 1 to 1000 (use 0 for 2)"},
+		{retry.Policy{Multiplier: 1000.1}, "Multiplier is 1000.1, outside 1 to 1000 (use 0 for 2)"},
+		{retry.Policy{Multiplier: -2}, "Multiplier is -2, outside 1 to 1000 (use 0 for 2)"},
+		{retry.Policy{Multiplier: 2, Schedule: retry.Linear}, "Multiplier is set, but the schedule is linear"},
+		{retry.Policy{Step: 1}, "Step is set, but the schedule is exp"},
+		{retry.Policy{Delays: "1s"}, "Delays is set, but the schedule is exp"},
+		{retry.Policy{Schedule: retry.List, BaseDelay: 1, Delays: "1s"}, "BaseDelay is set, but the schedule is list (its delays are in Delays)"},
+		{retry.Policy{Schedule: retry.List}, `Delays is "", not made by MakeDelays`},
+		{retry.Policy{Schedule: retry.List, Delays: "1s/-1s"}, `Delays is "1s/-1s", not made by MakeDelays`},
+		{retry.Policy{Schedule: retry.List, Delays: "1000ms"}, `Delays is "1000ms", not made by MakeDelays`},
+		{retry.Policy{Cap: 99}, "Cap is unknown: 99"},
+		{retry.Policy{Cap: retry.CapExact}, "Cap is exact, but there is no MaxDelay"},
+		{retry.Policy{Jitter: retry.JitterBetween(1001, 0)}, "Jitter is unknown: 1001"},
+		{retry.Policy{Jitter: retry.JitterBetween(0, 1001)}, "Jitter is unknown: 65601536"},
+		{retry.Policy{Jitter: retry.JitterDecorrelated, Schedule: retry.Constant}, "Jitter is decorrelated, which is a schedule of its own, but the schedule is const"},
+		{retry.Policy{RetryAfter: 99}, "RetryAfter is unknown: 99"},
+		{retry.Policy{LongRetryAfter: 99}, "LongRetryAfter is unknown: 99"},
+		{retry.Policy{LongRetryAfter: retry.HintGivesUp}, "LongRetryAfter is give-up, but there is no MaxRetryAfter"},
+		{retry.Policy{RetryAfter: retry.HintIgnored, MaxRetryAfter: 1}, "MaxRetryAfter is set, but a Retry-After is ignored"},
 	}
 	for _, tt := range tests {
-		err := tt.policy.Validate()
-		if tt.want == "" {
-			assert.NoError(t, err, "%#v", tt.policy)
-		} else {
-			assert.EqualError(t, err, tt.want)
-		}
+		assert.EqualError(t, tt.policy.Validate(), "retry: policy: "+tt.want)
 	}
 }
 
@@ -122,6 +198,22 @@ func TestParsePolicy(t *testing.T) {
 		{"exp:base=0s,cap=0s,jitter=none,attempts=1", retry.Policy{MaxAttempts: 1}, "exp:base=0s,cap=none,jitter=none,attempts=1"},
 		{"exp:timeout=10s,attempts=2,jitter=none", retry.Policy{MaxAttempts: 2, BaseDelay: time.Second, MaxDelay: 30 * time.Second, AttemptTimeout: 10 * time.Second},
 			"exp:base=1s,cap=30s,jitter=none,attempts=2,timeout=10s"},
+		{"const:base=2s", retry.Policy{MaxAttempts: 3, Schedule: retry.Constant, BaseDelay: 2 * time.Second, Jitter: retry.JitterAdditive},
+			"const:base=2s,cap=none,jitter=additive,attempts=3"},
+		{"linear:base=1s,step=500ms,cap=5s,jitter=full", retry.Policy{MaxAttempts: 3, Schedule: retry.Linear, BaseDelay: time.Second, Step: 500 * ms, MaxDelay: 5 * time.Second, Jitter: retry.JitterFull},
+			"linear:base=1s,step=500ms,cap=5s,jitter=full,attempts=3"},
+		{"list:delays=1000ms/5s/1m,jitter=none,attempts=9", retry.Policy{MaxAttempts: 9, Schedule: retry.List, Delays: "1s/5s/1m0s"},
+			"list:delays=1s/5s/1m0s,cap=none,jitter=none,attempts=9"},
+		{"exp:base=500ms,factor=1.50,cap=60s,jitter=-50%+50.0%,elapsed=15m", retry.Policy{MaxAttempts: 3, BaseDelay: 500 * ms, Multiplier: 1.5, MaxDelay: time.Minute, Jitter: retry.JitterBetween(500, 500), MaxElapsed: 15 * time.Minute},
+			"exp:base=500ms,factor=1.5,cap=1m0s,jitter=-50%+50%,attempts=3,elapsed=15m0s"},
+		{"exp:jitter=-12.5%+0%", retry.Policy{MaxAttempts: 3, BaseDelay: time.Second, MaxDelay: 30 * time.Second, Jitter: retry.JitterBetween(125, 0)},
+			"exp:base=1s,cap=30s,jitter=-12.5%+0%,attempts=3"},
+		{"exp:jitter=-50%+0%", retry.Policy{MaxAttempts: 3, BaseDelay: time.Second, MaxDelay: 30 * time.Second, Jitter: retry.JitterEqual},
+			"exp:base=1s,cap=30s,jitter=equal,attempts=3"},
+		{"exp:retry-after=larger,max-retry-after=60s,long-retry-after=give-up,capped=exact,jitter=decorrelated",
+			retry.Policy{MaxAttempts: 3, BaseDelay: time.Second, MaxDelay: 30 * time.Second, Cap: retry.CapExact, Jitter: retry.JitterDecorrelated,
+				RetryAfter: retry.HintOrBackoff, MaxRetryAfter: time.Minute, LongRetryAfter: retry.HintGivesUp},
+			"exp:base=1s,cap=30s,capped=exact,jitter=decorrelated,attempts=3,retry-after=larger,max-retry-after=1m0s,long-retry-after=give-up"},
 		{"exp:timeout=none", retry.Default(), "exp:base=1s,cap=30s,jitter=additive,attempts=3"},
 	}
 	for _, tt := range tests {
@@ -134,23 +226,37 @@ func TestParsePolicy(t *testing.T) {
 
 func TestParsePolicyErrors(t *testing.T) {
 	tests := []struct{ text, word, want string }{
-		{"", "", `retry: policy: unknown policy "" (known: exp, default, off)`},
-		{"ex:base=1s", "ex", `retry: policy: unknown policy "ex" (known: exp, default, off)`},
-		{"exp:", "", `retry: policy: unknown key "" (known: base, cap, jitter, attempts, timeout)`},
-		{"exp:base=1s,", "", `retry: policy: unknown key "" (known: base, cap, jitter, attempts, timeout)`},
-		{"exp:base=200ms,jiter=none", "jiter", `retry: policy: unknown key "jiter" (known: base, cap, jitter, attempts, timeout)`},
+		{"", "", `retry: policy: unknown policy "" (known: exp, const, linear, list, default, off)`},
+		{"ex:base=1s", "ex", `retry: policy: unknown policy "ex" (known: exp, const, linear, list, default, off)`},
+		{"exp:", "", `retry: policy: unknown key "" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"exp:base=1s,", "", `retry: policy: unknown key "" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"exp:base=200ms,jiter=none", "jiter", `retry: policy: unknown key "jiter" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
 		{"exp:base=1s,base=2s", "base", `retry: policy: repeated key "base"`},
 		{"exp:base=1", "1", `retry: policy: bad value for base "1" (known: a duration such as 200ms)`},
 		{"exp:base=-1s", "-1s", `retry: policy: bad value for base "-1s" (known: a duration such as 200ms)`},
 		{"exp:base=", "", `retry: policy: bad value for base "" (known: a duration such as 200ms)`},
 		{"exp:base", "base", `retry: policy: no value for key "base"`},
-		{"exp:bass", "bass", `retry: policy: unknown key "bass" (known: base, cap, jitter, attempts, timeout)`},
+		{"exp:bass", "bass", `retry: policy: unknown key "bass" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
 		{"exp:base=NaN", "NaN", `retry: policy: bad value for base "NaN" (known: a duration such as 200ms)`},
 		{"exp:base=300y", "300y", `retry: policy: bad value for base "300y" (known: a duration such as 200ms)`},
 		{"exp:base=9999999h", "9999999h", `retry: policy: bad value for base "9999999h" (known: a duration such as 200ms)`},
 		{"exp:cap=-1s", "-1s", `retry: policy: bad value for cap "-1s" (known: a duration such as 30s, none)`},
 		{"exp:timeout=soon", "soon", `retry: policy: bad value for timeout "soon" (known: a duration such as 10s, none)`},
-		{"exp:jitter=wild", "wild", `retry: policy: bad value for jitter "wild" (known: none, additive)`},
+		{"exp:jitter=wild", "wild", `retry: policy: bad value for jitter "wild" (known: none, additive, full, equal, decorrelated, a window such as -20%+20%)`},
+		{"exp:jitter=20%", "20%", `retry: policy: bad value for jitter "20%" (known: none, additive, full, equal, decorrelated, a window such as -20%+20%)`},
+		{"exp:jitter=-20%+101%", "-20%+101%", `retry: policy: bad value for jitter "-20%+101%" (known: none, additive, full, equal, decorrelated, a window such as -20%+20%)`},
+		{"exp:jitter=-2e1%+1%", "-2e1%+1%", `retry: policy: bad value for jitter "-2e1%+1%" (known: none, additive, full, equal, decorrelated, a window such as -20%+20%)`},
+		{"exp:jitter=-1.25%+1%", "-1.25%+1%", `retry: policy: bad value for jitter "-1.25%+1%" (known: none, additive, full, equal, decorrelated, a window such as -20%+20%)`},
+		{"exp:factor=0", "0", `retry: policy: bad value for factor "0" (known: a number from 1 to 1000)`},
+		{"exp:factor=NaN", "NaN", `retry: policy: bad value for factor "NaN" (known: a number from 1 to 1000)`},
+		{"exp:factor=1001", "1001", `retry: policy: bad value for factor "1001" (known: a number from 1 to 1000)`},
+		{"const:factor=2", "factor", `retry: policy: unknown key "factor" (known: base, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"list:base=1s", "base", `retry: policy: unknown key "base" (known: delays, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"list:delays=", "", `retry: policy: bad value for delays "" (known: durations such as 1s/5s/30s)`},
+		{"list:delays=1s//2s", "1s//2s", `retry: policy: bad value for delays "1s//2s" (known: durations such as 1s/5s/30s)`},
+		{"list:attempts=2", "list:attempts=2", `retry: policy: Delays is "", not made by MakeDelays, in "list:attempts=2"`},
+		{"exp:capped=exact,cap=none", "exp:capped=exact,cap=none", `retry: policy: Cap is exact, but there is no MaxDelay, in "exp:capped=exact,cap=none"`},
+		{"exp:retry-after=obey", "obey", `retry: policy: bad value for retry-after "obey" (known: replace, larger, ignore)`},
 		{"exp:attempts=0", "0", `retry: policy: bad value for attempts "0" (known: a whole number from 1, unlimited)`},
 		{"exp:attempts=-1", "-1", `retry: policy: bad value for attempts "-1" (known: a whole number from 1, unlimited)`},
 		{"exp:attempts=1e3", "1e3", `retry: policy: bad value for attempts "1e3" (known: a whole number from 1, unlimited)`},

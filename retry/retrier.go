@@ -95,10 +95,11 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 // call is one call of Do: everything the loop remembers.
 type call struct {
 	*Retrier
-	number  uint64
-	attempt int
-	start   time.Time
-	words   rand.Source // made at the first retry: most calls never draw
+	number   uint64
+	attempt  int
+	start    time.Time
+	previous time.Duration // the last wait
+	words    rand.Source   // made at the first retry: most calls never draw
 }
 
 func (r *Retrier) begin(ctx context.Context) call {
@@ -120,8 +121,13 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	default:
 		class = c.config.Classify(err)
 	}
-	d := c.config.Policy.Decide(Failure{Attempt: c.attempt, Class: class}, c.source(class))
-	if !d.Retry() {
+	d := c.config.Policy.Decide(Failure{
+		Attempt:  c.attempt,
+		Class:    class,
+		Elapsed:  c.elapsed(),
+		Previous: c.previous,
+	}, c.source(class))
+	if d.Reason == LastAttempt || d.Reason == NotTransient {
 		c.ended(d.Reason, err)
 		return err, false
 	}
@@ -131,6 +137,11 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	if !timeLeft(ctx, c.config.Clock.Now(), d.Wait) {
 		return c.cancelled(ctx, d.Wait, err), false
 	}
+	if !d.Retry() {
+		c.ended(d.Reason, err)
+		return err, false
+	}
+	c.previous = d.Wait
 	c.waitStarted(class, d)
 	ctxErr := wait(ctx, c.config.Clock, d.Wait)
 	c.waitEnded(ctxErr)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"sync"
@@ -279,6 +280,86 @@ func TestTheInnerErrorComesBeforeTheContext(t *testing.T) {
 			assert.True(t, got == err)
 		})
 	}
+}
+
+func TestTheElapsedLimit(t *testing.T) {
+	for _, tt := range []struct {
+		limit  time.Duration
+		starts int
+	}{
+		{3*time.Second - 1, 2},
+		{3 * time.Second, 3}, // a start at the limit is allowed
+		{3*time.Second + 1, 3},
+	} {
+		t.Run(tt.limit.String(), func(t *testing.T) {
+			clock := &timerCount{Clock: auto()}
+			policy := exact(9)
+			policy.MaxElapsed = tt.limit
+			last := transient("503")
+			w := newWeather(clock, repeat(9, last)...)
+			_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: policy, Clock: clock}), w.call)
+			assert.True(t, err == last, "a refused retry returns the last error")
+			assert.Len(t, w.starts, tt.starts)
+			assert.Equal(t, w.starts[tt.starts-1], clock.Since(w.start), "at once")
+			assert.Equal(t, tt.starts-1, clock.armed)
+		})
+	}
+}
+
+// Time that attempts take counts, too.
+func TestTheElapsedLimitCountsAttempts(t *testing.T) {
+	clock := auto()
+	policy := exact(9)
+	policy.MaxElapsed = 5 * time.Second
+	w := newWeather(clock, repeat(9, transient("503"))...)
+	w.took = time.Second
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: policy, Clock: clock}), w.call)
+	require.Error(t, err)
+	assert.Equal(t, []time.Duration{0, 2 * time.Second, 5 * time.Second}, w.starts)
+}
+
+func TestTheContextComesBeforeTheElapsedLimit(t *testing.T) {
+	policy := exact(9)
+	policy.MaxElapsed = 1
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: policy, Clock: auto()}), func(context.Context) (int, error) {
+			cancel()
+			return 0, transient("503")
+		})
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+	t.Run("no time left", func(t *testing.T) {
+		clock := auto()
+		ctx, cancel := fakeclock.WithTimeout(t.Context(), clock, time.Second)
+		defer cancel()
+		_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: policy, Clock: clock}), func(context.Context) (int, error) {
+			return 0, transient("503")
+		})
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestALongRetryAfterEndsTheCall(t *testing.T) {
+	policy := exact(9)
+	policy.MaxRetryAfter, policy.LongRetryAfter = time.Minute, retry.HintGivesUp
+	clock := auto()
+	long := hinted("429", time.Hour)
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: policy, Clock: clock}), newWeather(clock, long).call)
+	assert.True(t, err == long)
+	assert.Zero(t, clock.Elapsed())
+}
+
+// Each decorrelated wait is drawn from the one before it.
+func TestDecorrelatedWaitsFollowEachOther(t *testing.T) {
+	clock := auto()
+	policy := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, Jitter: retry.JitterDecorrelated}
+	source := func(uint64) rand.Source { return &words{math.MaxUint64, math.MaxUint64, 0, math.MaxUint64} }
+	w := newWeather(clock, repeat(4, transient("503"))...)
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: policy, Clock: clock, Source: source}), w.call)
+	require.NoError(t, err)
+	const s = time.Second
+	assert.Equal(t, []time.Duration{0, 3*s - 1, 12*s - 5, 13*s - 5, 16*s - 6}, w.starts)
 }
 
 func TestAttemptsGetTheCallersContext(t *testing.T) {

@@ -119,7 +119,7 @@
 // The outcomes are
 //
 //	success     the stream was opened and read to its terminal chunk
-//	exhausted   the last permitted attempt failed
+//	exhausted   the policy permits no further attempt
 //	permanent   an attempt failed for good
 //	cancelled   the context ended the call
 //	broken      the stream was opened, and ended in an error

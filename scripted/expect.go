@@ -66,7 +66,7 @@ type Outcome string
 
 const (
 	Success   Outcome = "success"   // a stream was opened and read to its terminal chunk
-	Exhausted Outcome = "exhausted" // the last permitted attempt failed
+	Exhausted Outcome = "exhausted" // the policy permits no further attempt
 	Refused   Outcome = "permanent" // an attempt failed for good
 	Cancelled Outcome = "cancelled" // the context ended the call
 	Broken    Outcome = "broken"    // a stream was opened and ended in an error

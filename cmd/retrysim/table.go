@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
@@ -42,7 +45,7 @@ func writeRun(w io.Writer, r *simulate.Run) {
 func writeCall(w io.Writer, c simulate.Call) {
 	fmt.Fprintf(w, "%s: %s in %v\n", c.Outcome, count(c.Attempts, "attempt"), short(c.Elapsed))
 	if c.Err != nil {
-		fmt.Fprintf(w, "the caller gets: %v\n", c.Err)
+		fmt.Fprintf(w, "the caller gets: %s\n", plain(c.Err.Error()))
 	}
 	if c.Attempts == 0 {
 		return
@@ -51,7 +54,7 @@ func writeCall(w io.Writer, c simulate.Call) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
 	for _, a := range attempts(c.Events) {
-		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), a.result, a.wait, a.why)
+		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), plain(a.result), a.wait, a.why)
 	}
 	t.Flush()
 }
@@ -115,8 +118,11 @@ func ending(reason string) string {
 // why says where a wait came from.
 func why(e trace.Event) string {
 	s := fmt.Sprintf("%s %v", e.Reason, short(*e.Wait-e.Jitter))
-	if e.Jitter > 0 {
+	switch {
+	case e.Jitter > 0:
 		s += fmt.Sprintf(" + jitter %v", short(e.Jitter))
+	case e.Jitter < 0:
+		s += fmt.Sprintf(" - jitter %v", short(-e.Jitter))
 	}
 	return s
 }
@@ -129,6 +135,16 @@ func short(d time.Duration) time.Duration {
 		unit *= 10
 	}
 	return d.Round(unit)
+}
+
+// plain escapes what a script could use to take over a terminal or break a
+// row: control characters and line ends.
+func plain(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
 }
 
 func count(n int, noun string) string {

@@ -70,7 +70,7 @@ func (e *Error) Error() string {
 	if e.Type != "" {
 		what = append(what, e.Type)
 	}
-	if e.Code != "" && e.Code != e.Type {
+	if e.Code != "" && e.Code != e.Type && e.Code != fmt.Sprint(e.Status) {
 		what = append(what, e.Code)
 	}
 	if len(what) == 0 {
@@ -105,9 +105,9 @@ var requestIDs = []string{
 // spent quota, as it does in the SDKs of OpenAI and Anthropic.
 //
 // The wait is the longest of [RetryAfter] and the body's RetryInfo; of a 429
-// with neither, it is that of [Reset]. On a 2xx, and of a failure that is not
-// transient, there is none. The time it takes is linear in the size of header
-// and body.
+// with neither, it is that of [Reset]. A failure that is not transient has none,
+// and the header of a 2xx counts for nothing. The time it takes is linear in
+// the size of header and body.
 func FromResponse(p Provider, status int, h http.Header, body []byte, now time.Time) *Error {
 	r := read(readObject(body))
 	if name, _, _ := strings.Cut(h.Get("X-Amzn-Errortype"), ":"); name != "" {
@@ -120,18 +120,17 @@ func FromResponse(p Provider, status int, h http.Header, body []byte, now time.T
 			e.RequestID = clean(h.Get(name), maxWord)
 		}
 	}
+	if 200 <= status && status <= 299 { // the header speaks of a success
+		e.Verdict.hint(r.wait, r.hinted)
+		return e
+	}
 	switch kind := e.Verdict.Kind; {
-	case kind == QuotaExhausted:
-	case h.Get("X-Should-Retry") == "false" && kind.IsTransient():
+	case kind.IsTransient() && h.Get("X-Should-Retry") == "false":
 		e.Verdict = Verdict{Kind: Permanent, Rule: "x-should-retry: false"}
-	case h.Get("X-Should-Retry") == "true" && kind == Permanent:
+	case kind == Permanent && h.Get("X-Should-Retry") == "true":
 		e.Verdict = Verdict{Kind: Transient, Rule: "x-should-retry: true"}
 	}
-
 	wait, hinted := RetryAfter(h, now)
-	if 200 <= status && status <= 299 {
-		wait, hinted = 0, false
-	}
 	if r.hinted {
 		wait, hinted = max(wait, r.wait), true
 	}

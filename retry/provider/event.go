@@ -36,9 +36,6 @@ func FromEvent(p Provider, name string, data []byte) (e *Error, ok bool) {
 		return nil, false
 	}
 	r := read(top)
-	if errorEvents[r.typ] { // the event's type, not the failure's
-		r.typ = ""
-	}
 	if exception {
 		r.typ = clean(name, maxWord)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // MaxBody is how many bytes of a body or an event are read at most. A longer
@@ -46,14 +47,13 @@ func parseObject(data []byte) object {
 
 func (o object) object(key string) object { return parseObject(o[key]) }
 
-func (o object) array(key string) []object {
-	var raw []json.RawMessage
-	if json.Unmarshal(o[key], &raw) != nil {
-		return nil
-	}
-	var list []object
-	for _, r := range raw {
-		list = append(list, parseObject(r))
+// array returns the elements of a list, of which 64 are read.
+func (o object) array(key string) (list [64]object) {
+	var raw [len(list)]json.RawMessage // Unmarshal drops what does not fit
+	if json.Unmarshal(o[key], &raw) == nil {
+		for i, r := range raw {
+			list[i] = parseObject(r)
+		}
 	}
 	return list
 }
@@ -81,11 +81,11 @@ func readObject(data []byte) object {
 	}
 	data = bytes.TrimSpace(data)
 	if len(data) > 0 && data[0] == '[' {
-		var list []json.RawMessage
-		if json.Unmarshal(data, &list) != nil || len(list) == 0 {
+		var first [1]json.RawMessage
+		if json.Unmarshal(data, &first) != nil {
 			return nil
 		}
-		data = list[0]
+		data = first[0]
 	}
 	return parseObject(data)
 }
@@ -114,7 +114,7 @@ func read(top object) report {
 	r.readCode(inner)
 	r.readDetails(inner)
 	r.typ = firstWord(inner.text("type"), afterLast(inner.text("__type"), "#"), inner.text("status"))
-	if r.typ == "error" { // the type of an event, not of the failure
+	if errorEvents[r.typ] { // the type of an event, not of the failure
 		r.typ = ""
 	}
 	for _, text := range []string{inner.text("message"), inner.text("Message"), top.text("error"), inner.text("detail")} {
@@ -140,25 +140,27 @@ func (r *report) readCode(o object) {
 	if n, err := strconv.Atoi(code); err == nil && 100 <= n && n <= 599 {
 		r.status = n
 	}
-	if code != "" {
-		r.codes = append(r.codes, clean(code, maxWord))
+	r.addCode(code)
+}
+
+func (r *report) addCode(code string) {
+	if code = clean(code, maxWord); code != "" {
+		r.codes = append(r.codes, code)
 	}
 }
 
 // readDetails reads Anthropic's details, an object, and those of google.rpc, a
 // list of objects that name their type.
 func (r *report) readDetails(o object) {
-	if code := o.object("details").text("error_code"); code != "" {
-		r.codes = append(r.codes, clean(code, maxWord))
-	}
+	r.addCode(o.object("details").text("error_code"))
 	for _, detail := range o.array("details") {
 		switch afterLast(detail.text("@type"), "/") {
 		case "google.rpc.QuotaFailure":
 			for _, violation := range detail.array("violations") {
-				r.codes = append(r.codes, clean(violation.text("quotaId"), maxWord))
+				r.addCode(violation.text("quotaId"))
 			}
 		case "google.rpc.ErrorInfo":
-			r.codes = append(r.codes, clean(detail.text("reason"), maxWord))
+			r.addCode(detail.text("reason"))
 		case "google.rpc.RetryInfo":
 			if wait, err := ParseDuration(detail.text("retryDelay")); err == nil {
 				r.wait, r.hinted = max(r.wait, wait), true
@@ -181,18 +183,21 @@ func firstWord(words ...string) string {
 func afterLast(s, sep string) string { return s[strings.LastIndex(s, sep)+1:] }
 
 // clean returns s in one line of printable characters, cut to at most so many
-// bytes.
+// bytes. It looks at no more of s than it needs.
 func clean(s string, most int) string {
-	var b strings.Builder
-	for _, r := range strings.TrimSpace(s[:min(len(s), 4*most)]) {
+	s = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
-			r = ' '
+			return ' '
 		}
-		if b.Len()+len(string(r))+len("…") > most {
-			b.WriteString("…")
-			break
-		}
-		b.WriteRune(r)
+		return r
+	}, s[:min(len(s), 4*most)]))
+	if len(s) <= most {
+		return s
 	}
-	return b.String()
+	const dots = "…"
+	end := most - len(dots)
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + dots
 }

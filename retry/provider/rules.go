@@ -8,7 +8,7 @@ import (
 
 // A rule gives the kind of the failures that match every field it sets.
 type rule struct {
-	of      []Provider // nil: of any
+	of      []Provider // whose word it is
 	code    string     // as match reads it
 	typ     string     // as match reads it
 	status  int
@@ -156,9 +156,9 @@ func decide(p Provider, status int, r report) (kind Kind, by, code string) {
 // applies reports whether the rule is about the failure, and which of its
 // codes it is about.
 func (r rule) applies(p Provider, status int, failure report) (code string, ok bool) {
-	byWord := r.code != "" || r.typ != "" // such a word tells whose it is
+	word := r.code != "" || r.typ != "" // it tells by itself whose it is
 	switch {
-	case !slices.Contains(r.of, p) && !(byWord && !p.known()):
+	case !slices.Contains(r.of, p) && (p.known() || !word):
 		return "", false
 	case r.status != 0 && r.status != status:
 		return "", false
