@@ -51,8 +51,11 @@ type Call struct {
 
 // Play puts every call of a script through a [retry.Model] over the scripted
 // model, on virtual time, and reads the streams to their ends. The error is
-// that of an invalid policy; whatever the script does to a call is no error but
-// a Run.
+// that of an invalid policy, or of calls that do not end; whatever else the
+// script does to a call is no error but a Run.
+//
+// Calls at once begin in the order of their numbers, and whenever several
+// could go on the one that has waited since the earliest does.
 func Play(s *scripted.Script, o Options) (*Run, error) {
 	run := &Run{Policy: pick(o.Policy, s.Policy, retry.Default()), Seed: pick(o.Seed, s.Seed, DefaultSeed)}
 	if run.Policy.AttemptTimeout == 0 {
@@ -63,14 +66,34 @@ func Play(s *scripted.Script, o Options) (*Run, error) {
 	}
 	run.Calls = plan(s)
 	run.Call = &run.Calls[0]
-	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
-	t := newTable(s, run, clock)
-	for i := range run.Calls {
-		t.call(&run.Calls[i])
+	err := fakeclock.Run(fakeclock.Config{MaxEvents: maxEvents}, func(clock *fakeclock.Clock) error {
+		t := newTable(s, run, clock)
+		defer t.finish()
+		if !s.AtOnce {
+			for i := range run.Calls {
+				t.call(clock, &run.Calls[i])
+			}
+			return nil
+		}
+		group := clock.NewGroup()
+		for i := range run.Calls {
+			c := &run.Calls[i]
+			group.Go(fmt.Sprintf("call %d", c.Number), func(clock *fakeclock.Clock) error {
+				t.call(clock, c)
+				return nil
+			})
+		}
+		return group.Wait()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("simulate: %s does not end: %w", s.Name, err)
 	}
-	t.finish()
 	return run, nil
 }
+
+// maxEvents is how much may happen in a run before it counts as endless: a
+// policy without a limit meets a failure that is forever.
+const maxEvents = 200_000
 
 // pick returns the override if there is one, else what the script says, else
 // the default.
@@ -107,29 +130,27 @@ func plan(s *scripted.Script) []Call {
 	return calls
 }
 
-// table is where the calls of a run meet: one clock, one scripted model, one
-// record.
+// table is where the calls of a run meet: one scripted model, one record.
 type table struct {
 	script   *scripted.Script
 	run      *Run
-	clock    *fakeclock.Clock
 	inner    *scripted.Model
 	recorder *trace.Recorder
 }
 
 func newTable(s *scripted.Script, run *Run, clock *fakeclock.Clock) *table {
-	t := &table{script: s, run: run, clock: clock, inner: scripted.NewModel(s), recorder: trace.NewRecorder(clock)}
-	t.inner.Clock = clock
+	t := &table{script: s, run: run, inner: scripted.NewModel(s), recorder: trace.NewRecorder(clock)}
 	t.recorder.ErrorText = error.Error // a script holds no secrets
 	return t
 }
 
 // call makes one call and reads its stream.
-func (t *table) call(c *Call) {
+func (t *table) call(clock *fakeclock.Clock, c *Call) {
 	inner, request := t.presents(c.Lane)
+	inner.Clock = clock
 	model, err := retry.NewModel(inner, retry.Config{
 		Policy: t.run.Policy,
-		Clock:  t.clock,
+		Clock:  clock,
 		Source: retry.Seeded(t.run.Seed, 0),
 		Observer: retry.ObserverFunc(func(e retry.Event) {
 			t.recorder.Observe(e)
@@ -141,8 +162,8 @@ func (t *table) call(c *Call) {
 	if err != nil {
 		panic(fmt.Sprintf("simulate: a policy that was valid is not: %v", err))
 	}
-	c.began = t.clock.Elapsed()
-	ctx, cancel := t.context(c)
+	c.began = clock.Elapsed()
+	ctx, cancel := t.context(clock, c)
 	defer cancel()
 	ctx = retry.WithCall(scripted.WithRequest(ctx, request), c.Number)
 	stream, err := model.ChatStream(ctx, retry.ChatRequest{Messages: []retry.Message{retry.UserText("hello")}})
@@ -150,15 +171,15 @@ func (t *table) call(c *Call) {
 		c.Chunks, err = drain(t.recorder.Stream(c.Number, c.Attempts, stream))
 	}
 	c.Err = err
-	c.Elapsed = t.clock.Elapsed() - c.began
+	c.Elapsed = clock.Elapsed() - c.began
 	c.Outcome = outcome(c, ctx)
 }
 
 // context returns the caller's context of a call. It ends when the script
 // cancels the run and when the call's total timeout is over; the record says
 // when.
-func (t *table) context(c *Call) (context.Context, func()) {
-	ctx, cancel := fakeclock.WithCancel(context.Background(), t.clock)
+func (t *table) context(clock *fakeclock.Clock, c *Call) (context.Context, func()) {
+	ctx, cancel := fakeclock.WithCancel(context.Background(), clock)
 	undo := []func(){cancel}
 	said := false
 	say := func() {
@@ -172,7 +193,7 @@ func (t *table) context(c *Call) (context.Context, func()) {
 			end()
 			return
 		}
-		timer := t.clock.AfterFunc(d, end)
+		timer := clock.AfterFunc(d, end)
 		undo = append(undo, func() { timer.Stop() })
 	}
 	if t.script.Cancel != nil {
@@ -180,7 +201,7 @@ func (t *table) context(c *Call) (context.Context, func()) {
 	}
 	if d := t.script.TotalTimeout; d > 0 {
 		at(d, say)
-		bounded, release := fakeclock.WithTimeout(ctx, t.clock, d)
+		bounded, release := fakeclock.WithTimeout(ctx, clock, d)
 		ctx, undo = bounded, append(undo, release)
 	}
 	return ctx, func() {
@@ -193,7 +214,7 @@ func (t *table) context(c *Call) (context.Context, func()) {
 // presents returns what the requests of a lane's callers look like: they meet
 // its conditions.
 func (t *table) presents(lane string) (*scripted.Model, scripted.Request) {
-	inner, header, request := t.inner, make(map[string]string), scripted.Request{}
+	inner, header, request := t.inner.As(t.inner.Model()), make(map[string]string), scripted.Request{}
 	for _, l := range t.script.Lanes {
 		if l.Name != lane {
 			continue
