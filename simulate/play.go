@@ -86,10 +86,25 @@ func Play(s *scripted.Script, o Options) (*Run, error) {
 		return group.Wait()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("simulate: %s does not end: %w", s.Name, err)
+		return nil, &EndlessError{Name: s.Name, Err: err}
 	}
 	return run, nil
 }
+
+// EndlessError is the error of a script whose calls do not end.
+type EndlessError struct {
+	Name string // of the script
+	Err  error  // what the clock reports, with a dump
+}
+
+// Error returns the first line of the report.
+func (e *EndlessError) Error() string {
+	why, _, _ := strings.Cut(e.Err.Error(), "\n")
+	return fmt.Sprintf("simulate: %s does not end: %s", e.Name, why)
+}
+
+// Unwrap returns the report of the clock.
+func (e *EndlessError) Unwrap() error { return e.Err }
 
 // maxEvents is how much may happen in a run before it counts as endless: a
 // policy without a limit meets a failure that is forever.

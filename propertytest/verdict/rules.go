@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"math"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -14,7 +15,7 @@ var rules = []Rule{
 		find: earlyRetry,
 	}, {
 		Name: "late-retry", Guard: "C6, C7",
-		Says: "an attempt begins when the wait is over, which jitter makes longer by less than a tenth",
+		Says: "an attempt begins when the wait is over, which jitter can make longer, within its bounds",
 		Harm: "the caller waits for nothing, and its deadline passes",
 		find: lateRetry,
 	}, {
@@ -60,41 +61,47 @@ var rules = []Rule{
 	},
 }
 
-// asked returns the shortest wait that may follow a failed attempt, and ok if
-// the trace and the policy tell.
-func (c *call) asked(a attempt) (d time.Duration, ok bool) {
-	switch {
-	case a.failed == nil || a.wait == nil:
-		return 0, false
-	case a.wait.RetryAfter != nil:
-		return *a.wait.RetryAfter, true
+// asked returns the shortest and the longest wait that may follow a failed
+// attempt: what the policy decides at the two ends of chance. ok is false where
+// the trace does not tell what the attempt failed with.
+func (c *call) asked(i int) (least, most time.Duration, ok bool) {
+	a := c.attempts[i]
+	if a.failed == nil || a.wait == nil || a.wait.Class != "transient" {
+		return 0, 0, false
 	}
-	return c.policy.Backoff(a.number), true
+	f := retry.Failure{Attempt: a.number, Class: retry.Transient(), Elapsed: a.failed.At - c.attempts[0].at}
+	if a.wait.RetryAfter != nil {
+		f.Class = retry.TransientAfter(*a.wait.RetryAfter)
+	}
+	if i > 0 && c.attempts[i-1].wait != nil && c.attempts[i-1].wait.Wait != nil {
+		f.Previous = *c.attempts[i-1].wait.Wait
+	}
+	low, high := c.policy.Decide(f, word(0)), c.policy.Decide(f, word(math.MaxUint64))
+	return low.Wait, high.Wait, low.Retry() && high.Retry()
 }
 
+// word is a source that draws one word for ever.
+type word uint64
+
+func (w word) Uint64() uint64 { return uint64(w) }
+
 func earlyRetry(c *call) (out []Finding) {
-	c.followed(func(a, next attempt) {
-		if least, ok := c.asked(a); ok && next.at-a.failed.At < least {
+	for i, next := range c.retries() {
+		a := c.attempts[i]
+		if least, _, ok := c.asked(i); ok && next.at-a.failed.At < least {
 			out = append(out, finding(next, "attempt %d came after %v, and not after %v at least", next.number, next.at-a.failed.At, least))
 		}
-	})
+	}
 	return out
 }
 
 func lateRetry(c *call) (out []Finding) {
-	c.followed(func(a, next attempt) {
-		least, ok := c.asked(a)
-		if !ok || c.policy.Jitter != retry.JitterNone && c.policy.Jitter != retry.JitterAdditive {
-			return
+	for i, next := range c.retries() {
+		a := c.attempts[i]
+		if _, most, ok := c.asked(i); ok && next.at-a.failed.At > most {
+			out = append(out, finding(next, "attempt %d came after %v, and not after %v at most", next.number, next.at-a.failed.At, most))
 		}
-		most := least
-		if c.policy.Jitter == retry.JitterAdditive {
-			most += least / 10
-		}
-		if got := next.at - a.failed.At; most >= least && got > most {
-			out = append(out, finding(next, "attempt %d came after %v, and not after %v at most", next.number, got, most))
-		}
-	})
+	}
 	return out
 }
 
@@ -108,20 +115,20 @@ func extraAttempt(c *call) (out []Finding) {
 }
 
 func retriedPermanent(c *call) (out []Finding) {
-	c.followed(func(a, next attempt) {
-		if a.wait != nil && a.wait.Class == "permanent" {
+	for i, next := range c.retries() {
+		if a := c.attempts[i]; a.failed != nil && a.wait != nil && a.wait.Class == "permanent" {
 			out = append(out, finding(next, "attempt %d after the permanent error %q", next.number, a.failed.Error))
 		}
-	})
+	}
 	return out
 }
 
 func retriedAfterContent(c *call) (out []Finding) {
-	c.followed(func(a, next attempt) {
-		if a.chunks > 0 {
+	for i, next := range c.retries() {
+		if a := c.attempts[i]; a.chunks > 0 {
 			out = append(out, finding(next, "attempt %d, and attempt %d had delivered %d of its answer's chunks", next.number, a.number, a.chunks))
 		}
-	})
+	}
 	return out
 }
 

@@ -9,6 +9,7 @@ package verdict
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -123,10 +124,15 @@ func (c *call) add(e *trace.Event) {
 	}
 }
 
-// followed yields each attempt with the one after it.
-func (c *call) followed(yield func(a, next attempt)) {
-	for i := 1; i < len(c.attempts); i++ {
-		yield(c.attempts[i-1], c.attempts[i])
+// retries yields each attempt after the first, with the index of the one
+// before it.
+func (c *call) retries() iter.Seq2[int, attempt] {
+	return func(yield func(int, attempt) bool) {
+		for i := 1; i < len(c.attempts); i++ {
+			if !yield(i-1, c.attempts[i]) {
+				return
+			}
+		}
 	}
 }
 
