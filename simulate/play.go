@@ -277,12 +277,13 @@ func drain(s retry.Stream) (chunks []retry.StreamChunk, err error) {
 
 // outcome says how the call ended for its caller.
 func outcome(c *Call, ctx context.Context) scripted.Outcome {
+	if ctx.Err() != nil && errors.Is(c.Err, ctx.Err()) {
+		return scripted.Cancelled // in an attempt, which the decorator takes for a permanent error, or in the stream
+	}
 	switch c.Reason {
 	case retry.Succeeded:
 		n := len(c.Chunks)
 		switch {
-		case c.Err != nil && ctx.Err() != nil && errors.Is(c.Err, ctx.Err()):
-			return scripted.Cancelled
 		case c.Err != nil:
 			return scripted.Broken
 		case n == 0 || !terminal(c.Chunks[n-1]):
