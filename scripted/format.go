@@ -2,6 +2,7 @@ package scripted
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -30,7 +31,7 @@ func Format(s *Script) string {
 		}
 		f.source = 0
 	}
-	f.nodes(nodes, 0)
+	f.nodes(nodes, 0, Pos{Line: math.MaxInt32})
 	for _, c := range f.comments {
 		f.comment(c, 0)
 	}
@@ -66,7 +67,7 @@ func arrange(nodes []node) bool {
 	}
 	place := func(n node) Pos {
 		if n.pos == (Pos{}) {
-			return Pos{Line: 1<<31 - 1, Col: int32(n.section)}
+			return Pos{Line: math.MaxInt32, Col: int32(n.section)}
 		}
 		return n.pos
 	}
@@ -106,15 +107,19 @@ type outLine struct {
 	column        int  // of the comment
 }
 
-func (f *formatter) nodes(nodes []node, depth int) {
+// nodes writes the statements of a block that ends at the given place.
+func (f *formatter) nodes(nodes []node, depth int, end Pos) {
 	for _, n := range nodes {
+		if n.pos == (Pos{}) {
+			f.before(end, depth) // what has no place comes behind what has
+		}
 		f.before(n.pos, depth)
 		f.line(n.head, n.pos.Line, depth, n.section)
 		if n.block == nil {
 			continue
 		}
 		f.opened = true
-		f.nodes(n.block, depth+1)
+		f.nodes(n.block, depth+1, n.end)
 		f.before(n.end, depth+1)
 		f.opened = true // no blank line before a brace
 		f.line("}", n.end.Line, depth, n.section)

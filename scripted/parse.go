@@ -157,6 +157,11 @@ func (p *parser) statement() bool {
 	if read, ok := settings[word]; ok {
 		return p.setting(begin, word) && read(p) && p.end()
 	}
+	if kind, arg, colon := strings.Cut(word, ":"); colon {
+		if near, ok := Nearest(kind, []string{"transient", "permanent"}); ok {
+			return p.fail(begin, len(word), fmt.Sprintf("unknown word %q (did you mean %q?)", word, near+":"+arg))
+		}
+	}
 	return p.fail(begin, len(word), fmt.Sprintf("unknown word %q%s", word, suggest(word, statements)))
 }
 

@@ -160,12 +160,12 @@ func (p *parser) finish() {
 	}
 	for _, lane := range lanes {
 		if n := len(lane.Blocks); n > 0 && s.Calls > 0 && s.Calls != n {
-			name := "the script has"
+			name := "the script"
 			if lane.Name != "" {
-				name = "lane " + strconv.Quote(lane.Name) + " has"
+				name = "lane " + strconv.Quote(lane.Name)
 			}
 			line := p.lineAt(s.layout.calls)
-			p.failAt(s.layout.calls, len("calls"), line, fmt.Sprintf("calls %d, but %s %d call blocks (leave it out, or let them agree)", s.Calls, name, n))
+			p.failAt(s.layout.calls, len("calls"), line, fmt.Sprintf("calls %d, but %s has %s (leave it out, or let them agree)", s.Calls, name, plural(n, "call block")))
 		}
 	}
 	if s.Policy != nil && s.Policy.AttemptTimeout != 0 && s.AttemptTimeout != 0 {

@@ -49,13 +49,16 @@ func (p *parser) subject(e *Expect) bool {
 		if word == "" {
 			word = p.peek()
 		}
+		if word == "" {
+			return p.fail(begin, 0, "expect what?"+suggest("", subjects))
+		}
 		return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q%s", word, suggest(word, subjects)))
 	}
 	e.Subject = Subject(word)
 	indexed := e.Subject == SubjectWait || e.Subject == SubjectStart
 	if !indexed {
 		if p.next() == '[' {
-			return p.fail(p.pos, len(p.peek()), fmt.Sprintf("only wait and start are counted, there is one %s", word))
+			return p.fail(p.pos, len(p.peek()), "only wait and start have a number, as in wait[2]")
 		}
 		return true
 	}

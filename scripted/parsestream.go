@@ -102,7 +102,7 @@ func (p *parser) pause() bool {
 	at, word := p.wordAfterBlanks()
 	d, ok := parseDuration(word)
 	if !ok || d == 0 {
-		return p.fail(at, len(word), "want a duration above 0 after pause, such as: pause 200ms")
+		return p.fail(at, len(word), "pause needs a duration above 0, such as: pause 200ms")
 	}
 	p.items = append(p.items, Pause(d))
 	return true

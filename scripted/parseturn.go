@@ -257,7 +257,7 @@ func (p *parser) turn(begin int, answer Answer) bool {
 			at, word := p.wordAfterBlanks()
 			d, ok := parseDuration(word)
 			if !ok {
-				return p.fail(at, len(word), "want a duration after after, such as: after 200ms")
+				return p.fail(at, len(word), "after needs a duration, such as: after 200ms")
 			}
 			t.After = d
 		case (word == "forever" || isRepeat(word)) && t.Repeat == 0:

@@ -177,11 +177,18 @@ func (e *UsedUpError) Error() string {
 	}
 	switch {
 	case e.Blocks > 0:
-		return fmt.Sprintf("scripted: call %d finds no block left in %s (it has %d call blocks)", e.Call, where, e.Blocks)
+		return fmt.Sprintf("scripted: call %d finds no block left in %s (it has %s)", e.Call, where, plural(e.Blocks, "call block"))
 	case e.Block != Pos{}:
-		return fmt.Sprintf("scripted: request %d is past its call block of line %d in %s (it has %d turns)", e.Call, e.Block.Line, where, e.Turns)
+		return fmt.Sprintf("scripted: request %d is past its call block of line %d in %s (it has %s)", e.Call, e.Block.Line, where, plural(e.Turns, "turn"))
 	}
-	return fmt.Sprintf("scripted: call %d finds %s used up (it has %d turns)", e.Call, where, e.Turns)
+	return fmt.Sprintf("scripted: call %d finds %s used up (it has %s)", e.Call, where, plural(e.Turns, "turn"))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // NoLaneError is the error of a request that fits no lane. It is permanent.
