@@ -24,7 +24,8 @@ func (e *SyntaxError) Error() string {
 	source, start := e.Source, min(max(int(e.Pos.Col)-1, 0), len(e.Source))
 	end := min(start+e.Len, len(source))
 	if len(source) > window { // a long line: show what is around the mistake
-		from, to := runeStart(source, start-window/2), runeStart(source, start+window/2)
+		from := min(runeStart(source, start-window/2), start)
+		to := max(runeStart(source, start+window/2), start)
 		end = min(end, to)
 		source, start, end = source[from:to], start-from, end-from
 	}

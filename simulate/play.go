@@ -66,7 +66,7 @@ func Play(s *scripted.Script, o Options) (*Run, error) {
 	}
 	run.Calls = plan(s)
 	run.Call = &run.Calls[0]
-	err := fakeclock.Run(fakeclock.Config{MaxEvents: maxEvents}, func(clock *fakeclock.Clock) error {
+	err := fakeclock.Run(fakeclock.Config{MaxEvents: maxEvents, BusyLoop: maxEvents}, func(clock *fakeclock.Clock) error {
 		t := newTable(s, run, clock)
 		defer t.finish()
 		if !s.AtOnce {
@@ -106,8 +106,8 @@ func (e *EndlessError) Error() string {
 // Unwrap returns the report of the clock.
 func (e *EndlessError) Unwrap() error { return e.Err }
 
-// maxEvents is how much may happen in a run before it counts as endless: a
-// policy without a limit meets a failure that is forever.
+// maxEvents is how much may happen in a run, or at one instant of it, before it
+// counts as endless: a policy without a limit meets a failure that is forever.
 const maxEvents = 200_000
 
 // pick returns the override if there is one, else what the script says, else

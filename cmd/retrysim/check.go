@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
@@ -157,39 +157,54 @@ func (s summary) verdict(msg io.Writer, all []checked) error {
 // writeChecks writes a line for each script, what failed in it, and the sums.
 func writeChecks(w io.Writer, all []checked) summary {
 	var sum summary
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var rows []line
 	for _, f := range all {
 		if f.err != nil {
 			sum.unreadable++
-			fmt.Fprintf(t, "✗ %s\tnot checked\n", f.name)
+			rows = append(rows, line{"✗", f.name, "not checked", nil})
 		}
 		if f.updated > 0 {
-			fmt.Fprintf(t, "– %s\tupdated %s\n", f.name, count(f.updated, "value"))
+			rows = append(rows, line{"–", f.name, "updated " + count(f.updated, "value"), nil})
 		}
 		for _, r := range f.reports {
 			sum.add(r)
-			mark, what := "✓", ""
-			switch {
-			case len(r.Problems) > 0:
-				mark, what = "✗", "does not fit"
-			case !r.OK():
-				mark, what = "✗", fmt.Sprintf("%d of %d failed", len(r.Failed()), len(r.Checks))
-			case len(r.Checks) == 0:
-				mark, what = "–", "expects nothing"
-			default:
-				what = fmt.Sprintf("%s, %s", count(len(r.Checks), "expectation"), count(attemptsOf(r), "attempt"))
-			}
-			fmt.Fprintf(t, "%s %s\t%s\n", mark, title(r.Script), what)
-			for _, line := range failures(r) {
-				fmt.Fprintf(t, "    %s\n", line)
-			}
+			mark, what := judge(r)
+			rows = append(rows, line{mark, title(r.Script), what, failures(r)})
 		}
 	}
-	t.Flush()
+	width := 0
+	for _, r := range rows {
+		width = max(width, utf8.RuneCountInString(r.title))
+	}
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s %s%*s  %s\n", r.mark, r.title, width-utf8.RuneCountInString(r.title), "", r.what)
+		for _, b := range r.below {
+			fmt.Fprintf(w, "    %s\n", b)
+		}
+	}
 	if sum.scripts > 1 {
 		fmt.Fprintf(w, "\n%d of %s failed, %d of %s\n", sum.failedScripts, count(sum.scripts, "script"), sum.failedExpects, count(sum.expects, "expectation"))
 	}
 	return sum
+}
+
+// line is what becomes of one script, and what is wrong with it.
+type line struct {
+	mark, title, what string
+	below             []string
+}
+
+// judge says in a word or two what became of a script.
+func judge(r *simulate.Report) (mark, what string) {
+	switch {
+	case len(r.Problems) > 0:
+		return "✗", "does not fit"
+	case !r.OK():
+		return "✗", fmt.Sprintf("%d of %d failed", len(r.Failed()), len(r.Checks))
+	case len(r.Checks) == 0:
+		return "–", "expects nothing"
+	}
+	return "✓", fmt.Sprintf("%s, %s", count(len(r.Checks), "expectation"), count(attemptsOf(r), "attempt"))
 }
 
 func (s *summary) add(r *simulate.Report) {
@@ -234,8 +249,11 @@ func failures(r *simulate.Report) []string {
 // hint returns a problem with what to do about it.
 func hint(err error) string {
 	text := strings.ReplaceAll(err.Error(), "scripted: ", "")
-	if errors.As(err, new(*scripted.UsedUpError)) {
-		text += ": add turns, or limit the attempts"
+	switch {
+	case errors.As(err, new(*scripted.UsedUpError)):
+		return text + ": add turns, or limit the attempts"
+	case errors.As(err, new(*simulate.EndlessError)):
+		return "the calls do not end: limit the attempts of the policy"
 	}
 	return text
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 )
@@ -93,7 +95,7 @@ func suite(r *simulate.Report) junitSuite {
 	if r.Run == nil {
 		return s
 	}
-	s.Properties = []junitProperty{{"policy", r.Policy.String()}, {"seed", fmt.Sprint(r.Seed)}, {"virtual_ns", fmt.Sprint(int64(r.Elapsed))}}
+	s.Properties = []junitProperty{{"policy", r.Policy.String()}, {"seed", fmt.Sprint(r.Seed)}, {"virtual_ns", fmt.Sprint(int64(lasted(r.Trace)))}}
 	for _, e := range r.Checks {
 		c := junitCase{Name: fmt.Sprintf("%s (line %d)", e.Expect, e.Pos.Line)}
 		if !e.OK {
@@ -102,6 +104,14 @@ func suite(r *simulate.Report) junitSuite {
 		s.add(c, r.Script.Name)
 	}
 	return s
+}
+
+// lasted returns the time of a trace's last event.
+func lasted(events trace.Trace) time.Duration {
+	if len(events) == 0 {
+		return 0
+	}
+	return events[len(events)-1].At
 }
 
 func (s *junitSuite) add(c junitCase, file string) {
