@@ -43,6 +43,8 @@ var rooms = []room{
 		why: "knows headers and bodies of providers, and sends nothing"},
 	{folder: "retry/retryhttp", ours: []string{"retry", "retry/provider"}, theirs: []string{clockwork}, std: []string{"net/http"},
 		why: "the same decision as a transport"},
+	{folder: "retry/dialect", ours: []string{"retry"},
+		why: "reads other systems' policies as data, and knows nothing of those systems' code"},
 	{folder: "fakeclock", theirs: []string{clockwork},
 		why: "any code that takes a clockwork.Clock can use it"},
 	{folder: "fakeclock/bubble", ours: []string{"fakeclock"}, theirs: []string{clockwork}, std: []string{"testing"},

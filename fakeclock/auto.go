@@ -33,7 +33,7 @@ func (e *engine) autoChan(t *timer) {
 	if !e.settled(s, t) {
 		e.autoWait(s, t)
 	}
-	if len(t.ch) == 0 && (s.ready == nil || len(s.ready.ch) == 0) {
+	if t.kind == KindTicker || len(t.ch) == 0 && (s.ready == nil || len(s.ready.ch) == 0) {
 		e.intoLimbo(t)
 	}
 }
@@ -42,14 +42,22 @@ func (e *engine) autoWait(s *selection, t *timer) {
 	// Functions that fire meanwhile evaluate statements of their own.
 	outer := *s
 	*s = selection{}
-	ended := e.ended
+	from, ended := e.now, e.ended
+	fired := outer.fired[:0]
 	for t.place != 0 && len(t.ch) == 0 && !e.over(outer.ctxs, ended) {
+		ev := e.queue.first()
 		e.step()
+		if ev.kind == KindTimer || ev.kind == KindAfter || ev == &t.event {
+			fired = append(fired, ev.out)
+		} else {
+			from, fired = e.now, fired[:0]
+		}
 	}
 	*s = outer
+	s.fired = fired
 	e.busy = true
 	if len(t.ch) > 0 {
-		s.ready, s.from = t, e.from
+		e.gotReady(s, t, from)
 	}
 }
 

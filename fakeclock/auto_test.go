@@ -2,6 +2,8 @@ package fakeclock_test
 
 import (
 	"context"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -144,4 +146,215 @@ func standardChild(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancel(parent)
 	context.AfterFunc(parent, cancel)
 	return ctx
+}
+
+// A statement that waits for the timer alone is not cut short for good by a
+// context that ends meanwhile, although the clock cannot know at first.
+func TestAutoBareReceive(t *testing.T) {
+	for range 20 {
+		clk := newAuto(t)
+		ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+		other, cancel2 := fakeclock.WithTimeout(context.Background(), clk, 2*time.Second)
+		tm := clk.NewTimer(3 * time.Second)
+		<-tm.Chan()
+		require.Equal(t, 3*time.Second, clk.Elapsed())
+		require.Equal(t, context.DeadlineExceeded, ctx.Err())
+
+		tm.Reset(time.Second)
+		clk.Sleep(2 * time.Second)
+		<-ctx.Done()
+		<-other.Done()
+		<-tm.Chan()
+		require.Equal(t, 5*time.Second, clk.Elapsed())
+		cancel()
+		cancel2()
+	}
+}
+
+// A context that ends after the wait began, and another that does not.
+func TestAutoTwoContexts(t *testing.T) {
+	for range 20 {
+		clk := newAuto(t)
+		short, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+		long, cancel2 := fakeclock.WithTimeout(context.Background(), clk, 2*time.Second)
+		tm := clk.NewTimer(3 * time.Second)
+		got := ""
+		select {
+		case <-tm.Chan():
+			got = "timer"
+		case <-long.Done():
+			got = "long"
+		}
+		require.Equal(t, "long", got)
+		require.Equal(t, 2*time.Second, clk.Elapsed())
+		select {
+		case <-tm.Chan():
+			got = "timer"
+		case <-long.Done():
+			got = "long"
+		case <-short.Done():
+			got = "short"
+		}
+		require.NotEqual(t, "timer", got)
+		tm.Stop()
+		cancel()
+		cancel2()
+	}
+}
+
+func TestAutoTickerLoop(t *testing.T) {
+	for _, swapped := range []bool{false, true} {
+		clk := newAuto(t)
+		ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, 3500*time.Millisecond)
+		tk := clk.NewTicker(time.Second)
+		ticks := 0
+		for ctx.Err() == nil {
+			if swapped {
+				select {
+				case <-tk.Chan():
+					ticks++
+				case <-ctx.Done():
+				}
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-tk.Chan():
+				ticks++
+			}
+		}
+		assert.Equal(t, 3, ticks)
+		assert.Equal(t, 3500*time.Millisecond, clk.Elapsed())
+		// A context that has ended comes before a tick that waits unread.
+		clk.Sleep(time.Minute)
+		for range 20 {
+			if swapped {
+				select {
+				case <-tk.Chan():
+					assert.Fail(t, "tick")
+				case <-ctx.Done():
+				}
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-tk.Chan():
+				assert.Fail(t, "tick")
+			}
+		}
+		assert.Equal(t, time.Minute+3500*time.Millisecond, clk.Elapsed())
+		tk.Reset(time.Second)
+		select {
+		case <-tk.Chan():
+			assert.Fail(t, "tick")
+		case <-ctx.Done():
+		}
+		assert.Equal(t, time.Minute+3500*time.Millisecond, clk.Elapsed(), "time did not move")
+		tk.Stop()
+		cancel()
+		assert.Empty(t, clk.Leaks())
+	}
+}
+
+// Three timers in one statement: the earliest is the only one ready, and time is
+// where it fired.
+func TestAutoThreeTimers(t *testing.T) {
+	for range 20 {
+		clk := newAuto(t)
+		var order []string
+		a, b, c := clk.NewTimer(3*time.Second), clk.NewTimer(time.Second), clk.NewTimer(2*time.Second)
+		for range 3 {
+			select {
+			case <-a.Chan():
+				order = append(order, "a "+clk.Elapsed().String())
+			case <-b.Chan():
+				order = append(order, "b "+clk.Elapsed().String())
+			case <-c.Chan():
+				order = append(order, "c "+clk.Elapsed().String())
+			}
+		}
+		require.Equal(t, []string{"b 1s", "c 2s", "a 3s"}, order)
+	}
+}
+
+func TestAutoAfterInSelect(t *testing.T) {
+	for range 20 {
+		clk := newAuto(t)
+		ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+		got := ""
+		select {
+		case <-clk.After(time.Minute):
+			got = "after"
+		case <-ctx.Done():
+			got = "context"
+		}
+		require.Equal(t, "context", got)
+		require.Equal(t, time.Second, clk.Elapsed())
+		cancel()
+	}
+}
+
+func TestAutoForever(t *testing.T) {
+	clk := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Minute)
+	assert.Equal(t, context.DeadlineExceeded, fakeclock.SleepContext(ctx, clk, fakeclock.Forever))
+	cancel()
+	err := caught(func() { _ = fakeclock.SleepContext(context.Background(), clk, fakeclock.Forever) })
+	require.ErrorIs(t, err, fakeclock.ErrDeadlock)
+	assert.Contains(t, err.Error(), "the wait is for a context alone, and nothing armed will end it")
+}
+
+// The standard library's contexts are seen too, if SleepContext does the waiting.
+func TestAutoSleepContextStandard(t *testing.T) {
+	clk := newAuto(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	clk.AfterFunc(1500*time.Millisecond, cancel)
+	assert.Equal(t, context.Canceled, fakeclock.SleepContext(ctx, clk, time.Minute))
+	assert.Equal(t, 1500*time.Millisecond, clk.Elapsed())
+}
+
+// A range loop evaluates the channel once.
+func TestAutoRangeOverTicker(t *testing.T) {
+	clk := newAuto(t)
+	tk := clk.NewTicker(time.Second)
+	defer tk.Stop()
+	n := 0
+	for range tk.Chan() {
+		if n++; n == 3 {
+			break
+		}
+	}
+	assert.Equal(t, 3*time.Second, clk.Elapsed())
+}
+
+// Meanwhile a goroutine that waits for something else is left alone.
+func TestAutoBlockedElsewhere(t *testing.T) {
+	clk := newAuto(t)
+	tk := clk.NewTicker(time.Second)
+	defer tk.Stop()
+	answer := make(chan int)
+	go func() {
+		time.Sleep(10 * time.Millisecond) // real: the clock looks after 1 ms
+		answer <- 1
+	}()
+	<-tk.Chan()
+	<-answer
+	assert.Equal(t, time.Second, clk.Elapsed())
+}
+
+// A stall in Auto ends the program, so it happens in a child process.
+func TestStallOfAuto(t *testing.T) {
+	if os.Getenv("STALL_CHILD") != "" {
+		clk := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto, Stall: 20 * time.Millisecond})
+		clk.Sleep(time.Second)
+		tm := clk.NewTimer(time.Second)
+		tm.Stop()
+		<-tm.Chan()
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestStallOfAuto$", "-test.timeout", "20s")
+	cmd.Env = append(os.Environ(), "STALL_CHILD=1")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "fakeclock: stall: github.com/retrykit/retrykit/fakeclock_test.TestStallOfAuto blocks on the channel of a timer that is not armed: it was stopped, or its value has been received")
+	assert.Contains(t, string(out), "virtual now +1s")
 }

@@ -17,14 +17,14 @@ import (
 // It panics if parent or clk is nil.
 func WithCancel(parent context.Context, clk clockwork.Clock) (context.Context, context.CancelFunc) {
 	c := newContext("WithCancel", parent, clk)
-	return c, c.cancel
+	return c.face, c.cancel
 }
 
 // WithTimeout is WithDeadline(parent, clk, clk.Now().Add(d)).
 func WithTimeout(parent context.Context, clk clockwork.Clock, d time.Duration) (context.Context, context.CancelFunc) {
 	c := newContext("WithTimeout", parent, clk)
 	c.limit(clk.Now().Add(d), d)
-	return c, c.cancel
+	return c.face, c.cancel
 }
 
 // WithDeadline returns a copy of parent that ends when clk reaches t, when cancel
@@ -43,7 +43,7 @@ func WithTimeout(parent context.Context, clk clockwork.Clock, d time.Duration) (
 func WithDeadline(parent context.Context, clk clockwork.Clock, t time.Time) (context.Context, context.CancelFunc) {
 	c := newContext("WithDeadline", parent, clk)
 	c.limit(t, clk.Until(t))
-	return c, c.cancel
+	return c.face, c.cancel
 }
 
 // SleepContext sleeps on clk like its Sleep, but no longer than ctx lives. It
@@ -88,9 +88,13 @@ func selectSleep(ctx context.Context, clk clockwork.Clock, d time.Duration) erro
 	}
 }
 
-// vcontext is a context on any clock. Package context takes it for a custom
-// implementation: it calls AfterFunc to attach children, and these take over the
-// error of Err.
+// vcontext is the core of a context on any clock. Users hold its face, which looks
+// to package context like one of its own: a cancelCtx below the core. So the
+// children of package context attach to that one, whatever is between, and end
+// with it; and it takes over the error of the core, which may be the
+// DeadlineExceeded that no cancelCtx could be given from outside.
+//
+//	parent <- core (vcontext) <- std (cancelCtx) <- face <- children
 type vcontext struct {
 	parent   context.Context
 	clk      clockwork.Clock
@@ -99,6 +103,8 @@ type vcontext struct {
 	bounded  bool // deadline is one
 	foreign  bool // parent can end without telling us at once
 	done     chan struct{}
+	face     *face
+	drop     context.CancelFunc // ends std
 
 	event   event              // the deadline, with e
 	endedAt int                // e.ended when it ended; zero while it lives; protected by e.mu
@@ -107,10 +113,15 @@ type vcontext struct {
 	mu     sync.Mutex
 	err    error
 	cause  error
-	timer  clockwork.Timer // the deadline, without e
 	attach []func() bool   // what to call to leave the parent
-	subs   list.List       // of func(), called in order at the end
+	subs   list.List       // of func(), called in order at the end; std is the first
 	frozen context.Context // answers Value once ended: see Value
+}
+
+// face is the context that users hold.
+type face struct {
+	core *vcontext
+	std  context.Context
 }
 
 type contextKey struct{}
@@ -129,6 +140,8 @@ func newContext(op string, parent context.Context, clk clockwork.Clock) *vcontex
 		panic("fakeclock: " + op + " with a nil clock")
 	}
 	c := &vcontext{parent: parent, clk: clk, done: make(chan struct{})}
+	c.face = &face{core: c}
+	c.face.std, c.drop = context.WithCancel(c)
 	if own, ok := clk.(*Clock); ok {
 		c.e = own.e
 		c.e.enter(op)
@@ -159,7 +172,7 @@ func (c *vcontext) join() {
 		return
 	}
 	p := ours(c.parent)
-	c.foreign = p == nil || p.done != done
+	c.foreign = p == nil || p.face.std.Done() != done
 	if c.look(); c.ended() {
 		return
 	}
@@ -241,11 +254,10 @@ func (c *vcontext) limit(t time.Time, d time.Duration) {
 		c.expire()
 	case c.e != nil:
 		c.e.mu.Lock()
-		c.e.arm(&c.event, satAdd(c.e.now, d))
-		c.e.mu.Unlock()
-		if c.ended() { // the parent ended meanwhile
-			c.e.contextEnded(c)
+		if c.endedAt == 0 { // the parent may have ended meanwhile
+			c.e.arm(&c.event, satAdd(c.e.now, d))
 		}
+		c.e.mu.Unlock()
 	default:
 		timer := c.clk.AfterFunc(d, c.expire)
 		c.leaving(timer.Stop)
@@ -282,6 +294,7 @@ func (c *vcontext) end(err, cause error) {
 		c.mu.Unlock()
 		f()
 	}
+	c.drop()
 	if c.e != nil {
 		c.e.mu.Lock()
 		c.e.contextEnded(c)
@@ -309,45 +322,18 @@ func (c *vcontext) subscribe(f func()) (leave func() bool) {
 	}
 }
 
-// AfterFunc is how package context attaches a child. Package context holds a lock
-// of the child during the call that f takes too, so f must not be called in it.
-func (c *vcontext) AfterFunc(f func()) (stop func() bool) {
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		go f()
-		return func() bool { return false }
-	}
-	c.mu.Unlock()
-	return c.subscribe(f)
-}
+// AfterFunc is how package context attaches std. It holds a lock during the call
+// that f takes too, so f must not be called in it; but then nothing has ended yet.
+func (c *vcontext) AfterFunc(f func()) (stop func() bool) { return c.subscribe(f) }
 
 // Deadline returns the time of the clock at which c ends at the latest.
 func (c *vcontext) Deadline() (time.Time, bool) { return c.deadline, c.bounded }
 
-// Done returns a channel that is closed when c ends.
-func (c *vcontext) Done() <-chan struct{} {
-	if c.foreign {
-		c.settle()
-	}
-	if c.e != nil {
-		c.e.mu.Lock()
-		c.e.looked(c)
-		c.e.mu.Unlock()
-	}
-	return c.done
-}
+// Done is for std alone.
+func (c *vcontext) Done() <-chan struct{} { return c.done }
 
-// Err returns nil while c lives; then context.Canceled or context.DeadlineExceeded,
-// or whatever its parent returns. It never blocks.
+// Err returns why c has ended, or nil.
 func (c *vcontext) Err() error {
-	if c.foreign {
-		c.settle()
-	}
-	if c.e != nil {
-		c.e.enter("")
-		c.e.mu.Unlock()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
@@ -357,9 +343,6 @@ func (c *vcontext) Err() error {
 // behind a context of package context that carries the cause, because that is
 // the only place where context.Cause looks for it.
 func (c *vcontext) Value(key any) any {
-	if key == (contextKey{}) {
-		return c
-	}
 	c.mu.Lock()
 	if c.err != nil && c.frozen == nil {
 		frozen, cancel := context.WithCancelCause(context.WithoutCancel(c.parent))
@@ -374,12 +357,51 @@ func (c *vcontext) Value(key any) any {
 	return c.parent.Value(key)
 }
 
+// Deadline returns the time of the clock at which the context ends at the latest.
+func (f *face) Deadline() (time.Time, bool) { return f.core.Deadline() }
+
+// Done returns a channel that is closed when the context ends.
+func (f *face) Done() <-chan struct{} {
+	c := f.core
+	if c.foreign {
+		c.settle()
+	}
+	if c.e != nil {
+		c.e.mu.Lock()
+		c.e.looked(c)
+		c.e.mu.Unlock()
+	}
+	return f.std.Done()
+}
+
+// Err returns nil while the context lives; then context.Canceled or
+// context.DeadlineExceeded, or whatever its parent returns. It never blocks.
+func (f *face) Err() error {
+	c := f.core
+	if c.foreign {
+		c.settle()
+	}
+	if c.e != nil {
+		c.e.enter("")
+		c.e.mu.Unlock()
+	}
+	return c.Err()
+}
+
+// Value returns what the parent has for key.
+func (f *face) Value(key any) any {
+	if key == (contextKey{}) {
+		return f.core
+	}
+	return f.std.Value(key)
+}
+
 // String describes the context the way package context does.
-func (c *vcontext) String() string {
-	if !c.bounded {
+func (f *face) String() string {
+	if !f.core.bounded {
 		return "fakeclock.WithCancel"
 	}
-	return "fakeclock.WithDeadline(" + c.deadline.String() + ")"
+	return "fakeclock.WithDeadline(" + f.core.deadline.String() + ")"
 }
 
 // contextEnded is told that c has ended, with e.mu held.

@@ -93,10 +93,11 @@ func (c *Clock) Await(ctx context.Context, n int, m Match) error {
 		return nil
 	case <-ctx.Done():
 	}
+	cause := context.Cause(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.forget(a)
-	return fmt.Errorf("fakeclock: waited for %d %s, have %d: %w\n%s", n, m, e.count(m), context.Cause(ctx), e.dump())
+	return fmt.Errorf("fakeclock: waited for %d %s, have %d: %w\n%s", n, m, e.count(m), cause, e.dump())
 }
 
 func (e *engine) count(m Match) int {
@@ -160,10 +161,13 @@ func (c *Clock) blockSleepContext(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if ev.place == 0 {
-		return nil // it fired first, after all
+	cut := ev.place != 0 // or else it fired first, after all
+	if cut {
+		e.disarm(ev, Cancelled)
 	}
-	e.disarm(ev, Cancelled)
-	return ctx.Err()
+	e.mu.Unlock()
+	if cut {
+		return ctx.Err()
+	}
+	return nil
 }

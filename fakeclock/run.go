@@ -411,7 +411,7 @@ func (e *engine) native(op string, ctx context.Context) (v *vcontext, release fu
 	if done == nil {
 		return nil, func() {}
 	}
-	if v := ours(ctx); v != nil && v.done == done && v.e == e {
+	if v := ours(ctx); v != nil && v.face.std.Done() == done && v.e == e {
 		return v, func() {}
 	}
 	v = newContext(op, ctx, &Clock{e: e, owner: e.nobody})
@@ -440,9 +440,9 @@ func (e *engine) runChan(t *timer) {
 	switch {
 	case len(t.ch) == 0:
 	case p.woken:
-		e.unfire(s, t, e.now)
+		e.unfire(t)
 	default:
-		s.ready, s.from = t, e.from
+		e.gotReady(s, t, e.from)
 	}
 	e.busy = true
 }

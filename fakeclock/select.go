@@ -21,11 +21,15 @@ type selection struct {
 	timers []*timer
 	over   bool   // a context in ctxs has ended
 	ready  *timer // has a value, unless the statement has received it
-	from   int64  // the present before ready fired
+
+	// What can be taken back, because nobody can have noticed: since the instant
+	// from, nothing happened but that these timers fired, the last of them ready.
+	from  int64
+	fired []*timer
 }
 
 func (s *selection) reset() {
-	*s = selection{ctxs: s.ctxs[:0], timers: s.timers[:0]}
+	*s = selection{ctxs: s.ctxs[:0], timers: s.timers[:0], fired: s.fired[:0]}
 }
 
 // selection returns the statement that the caller is evaluating, or nil where
@@ -72,8 +76,7 @@ func (e *engine) looked(c *vcontext) {
 		e.outOfLimbo() // the statement has a ready case after all
 	}
 	if s.over && s.ready != nil && len(s.ready.ch) > 0 {
-		e.unfire(s, s.ready, s.from)
-		s.ready = nil
+		e.takeBack(s, 0, s.from)
 	}
 }
 
@@ -85,33 +88,52 @@ func (e *engine) settled(s *selection, t *timer) bool {
 	s.addTimer(t)
 	switch {
 	case s.over:
-		if len(t.ch) > 0 {
-			e.unfire(s, t, e.now)
-		}
+		e.unfire(t)
 	case s.ready != nil && len(s.ready.ch) > 0:
 		switch {
 		case len(t.ch) == 0:
 		case t.event.fired < s.ready.event.fired:
-			e.unfire(s, s.ready, max(s.from, t.when))
+			e.takeBack(s, t.event.fired, t.when)
 			s.ready = t
 		default:
-			e.unfire(s, t, e.now)
+			e.unfire(t)
 		}
 	case len(t.ch) > 0:
-		s.ready, s.from = t, e.now
+		e.gotReady(s, t, e.now)
 	default:
 		return t.place == 0 // stopped: it will never be ready
 	}
 	return true
 }
 
-// unfire takes back the value of a timer that must not compete with a case that
-// was ready before it. If the statement itself has waited for that value, time
-// moves back too: no other call on the clock can have noticed.
-func (e *engine) unfire(s *selection, t *timer, to int64) {
-	<-t.ch
-	if s.ready == t {
-		e.now, e.round = to, 0
+// gotReady notes that the timer has a value, and that nothing else has happened
+// since the instant from, or nothing but what s.fired has.
+func (e *engine) gotReady(s *selection, t *timer, from int64) {
+	s.ready, s.from = t, from
+	if len(s.fired) == 0 {
+		s.fired = append(s.fired, t)
+	}
+}
+
+// takeBack unfires what the statement's own wait has fired after the given
+// click, and moves time back to the instant to, or as far as it can go.
+func (e *engine) takeBack(s *selection, click uint64, to int64) {
+	for _, t := range s.fired {
+		if t.event.fired > click {
+			e.unfire(t)
+		}
+	}
+	e.now, e.round = max(to, s.from), 0
+	s.ready = nil
+}
+
+// unfire takes back the value of a timer, if it has one, because it must not
+// compete with a case that was ready before it.
+func (e *engine) unfire(t *timer) {
+	select {
+	case <-t.ch:
+	default:
+		return
 	}
 	e.fired--
 	if t.place == 0 {

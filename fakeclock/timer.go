@@ -68,18 +68,15 @@ func (e *engine) send(t *timer) bool {
 // unset disarms the timer and takes back a value that nobody has received. It
 // reports whether either was there, as Stop and Reset do since Go 1.23.
 func (e *engine) unset(t *timer, out Outcome) bool {
-	if t.place != 0 {
+	armed := t.place != 0
+	if armed {
 		e.disarm(&t.event, out)
-		return true
-	}
-	if t.ch == nil {
-		return false
 	}
 	select {
-	case <-t.ch:
+	case <-t.ch: // never of a nil channel, which AfterFunc has
 		return true
 	default:
-		return false
+		return armed
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,19 +14,21 @@ import (
 // happens in virtual time: they decide how soon something that is certain is
 // found out.
 
-// limbo is the state of an Auto clock that has handed out a channel which is not
-// ready. Either the statement that asked for it has another case that is ready,
-// an ended context, and all is well; or it has not, because the context that
-// ended is not among its cases, and its goroutine blocks. Only the runtime knows
-// which, so after a moment of real time it is asked, again and again, until the
-// goroutine is seen blocked, or the clock is used, or the goroutine is gone.
+// limbo is the state of an Auto clock that has handed out a channel on which the
+// goroutine may yet block. Either the statement that asked for it has another
+// case that is ready, an ended context, and all is well; or it has not, because
+// the context that ended is not among its cases, and its goroutine blocks. Or the
+// channel is that of a ticker and has a tick, but the statement is a range loop,
+// which will not ask for the channel again. Only the runtime knows which, so after
+// a moment of real time it is asked, again and again, until the goroutine is seen
+// blocked, or the clock is used, or the goroutine is gone.
 type limbo struct {
-	timer  *timer
-	gid    string // id of the goroutine
-	caller string // function that has evaluated the channel
-	since  time.Duration
-	pause  time.Duration
-	real   *time.Timer
+	timer *timer
+	gid   string // id of the goroutine
+	call  call   // that evaluated the channel
+	since time.Duration
+	pause time.Duration
+	real  *time.Timer
 }
 
 const (
@@ -34,7 +37,10 @@ const (
 )
 
 func (e *engine) intoLimbo(t *timer) {
-	l := &limbo{timer: t, gid: goroutineID(), caller: callerName(), pause: firstLook}
+	l := &limbo{timer: t, gid: goroutineID(), call: caller(), pause: firstLook}
+	if len(t.ch) == 0 {
+		l.call.line = "" // a select statement blocks in another line than its cases
+	}
 	e.limbo, e.busy = l, true
 	l.real = time.AfterFunc(l.pause, func() { e.lookInLimbo(l) })
 }
@@ -48,29 +54,33 @@ func (e *engine) outOfLimbo() {
 }
 
 func (e *engine) lookInLimbo(l *limbo) {
-	state := goroutineState(l.gid, l.caller)
+	state := goroutineState(l.gid, l.call)
 	e.mu.Lock()
 	if e.limbo != l {
 		e.mu.Unlock()
 		return
 	}
+	armed := l.timer.place != 0
 	l.since += l.pause
+	l.pause = min(2*l.pause, lastPause)
 	switch {
-	case state == gone || e.stall < 0 && l.timer.place == 0:
+	case state == gone || e.stall < 0 && !armed:
 		e.limbo = nil
-	case state == blocked && l.timer.place != 0:
+	case state == blocked && armed && len(l.timer.ch) == 0:
 		// The wait is for this timer and for no context that has ended.
 		e.limbo = nil
+		e.sel.ctxs = slices.DeleteFunc(e.sel.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
+		e.sel.over = false
 		e.autoWait(&e.sel, l.timer)
-		if len(l.timer.ch) == 0 {
-			l.since, l.pause = 0, firstLook
+		if len(l.timer.ch) == 0 || l.timer.kind == KindTicker {
 			e.limbo, e.busy = l, true
-			l.real.Reset(l.pause)
+			l.since, l.pause = 0, firstLook
 		}
-	case state == blocked && l.since >= e.stall:
-		e.fail(e.report(ErrStall, "%s blocks on the channel of a %s that is not armed: it was stopped, or its value has been received", l.caller, l.timer.kind))
-	default:
-		l.pause = min(2*l.pause, lastPause)
+	case state == blocked && !armed && l.since >= e.stall:
+		e.fail(e.report(ErrStall, "%s blocks on the channel of a %s that is not armed: it was stopped, or its value has been received",
+			l.call.function, l.timer.kind))
+	}
+	if e.limbo == l {
 		l.real.Reset(l.pause)
 	}
 	e.mu.Unlock()
@@ -84,9 +94,9 @@ const (
 	gone
 )
 
-// goroutineState asks the runtime whether the goroutine is blocked on channels
-// in the given function.
-func goroutineState(id, function string) state {
+// goroutineState asks the runtime whether the goroutine is blocked on channels in
+// the given place.
+func goroutineState(id string, at call) state {
 	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
 		header, frames, _ := strings.Cut(string(g), "\n")
 		rest, ok := strings.CutPrefix(header, "goroutine "+id+" [")
@@ -94,7 +104,7 @@ func goroutineState(id, function string) state {
 			continue
 		}
 		waits := strings.HasPrefix(rest, "select") || strings.HasPrefix(rest, "chan receive")
-		if waits && strings.HasPrefix(frames, function+"(") {
+		if waits && strings.HasPrefix(frames, at.function+"(") && strings.Contains(firstTwoLines(frames), at.line) {
 			return blocked
 		}
 		return elsewhere
@@ -123,18 +133,30 @@ func goroutineID() string {
 	return id
 }
 
-// callerName returns the function outside this package that is waiting.
-func callerName() string {
+func firstTwoLines(s string) string {
+	first, rest, _ := strings.Cut(s, "\n")
+	second, _, _ := strings.Cut(rest, "\n")
+	return first + "\n" + second + " "
+}
+
+// call is a place in the code outside this package.
+type call struct {
+	function string
+	line     string // "/file.go:12 ", or empty for any line of the function
+}
+
+// caller returns the innermost call of this package.
+func caller() call {
 	var s site
 	runtime.Callers(3, s[:])
 	frames := runtime.CallersFrames(s[:])
 	for {
 		f, more := frames.Next()
 		if f.Function != "" && !strings.HasPrefix(f.Function, ownFrames) {
-			return f.Function
+			return call{f.Function, "/" + filepath.Base(f.File) + ":" + strconv.Itoa(f.Line) + " "}
 		}
 		if !more {
-			return ""
+			return call{}
 		}
 	}
 }

@@ -38,6 +38,9 @@ func Policies() *rapid.Generator[retry.Policy] {
 		if p.Schedule != retry.Exponential && p.Jitter == retry.JitterDecorrelated {
 			p.Jitter = retry.JitterNone
 		}
+		if p.Schedule != retry.List && rapid.Bool().Draw(t, "tells throttling apart") {
+			p.ThrottleDelay = Delays().Draw(t, "throttle-base")
+		}
 		if p.MaxDelay > 0 {
 			p.Cap = rapid.SampledFrom([]retry.Cap{retry.CapBeforeJitter, retry.CapAfterJitter, retry.CapExact}).Draw(t, "capped")
 		}

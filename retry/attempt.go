@@ -10,19 +10,34 @@ import (
 // with a timer when the policy bounds attempts.
 type attempt struct {
 	ctx     context.Context
-	timer   clockwork.Timer         // nil without a bound
-	release context.CancelCauseFunc // nil without a bound
+	timer   clockwork.Timer // nil without a bound
+	release func()          // nil without a bound
+}
+
+// Leftover is implemented by an error whose attempt left something behind that
+// lives on the attempt's context: the unread body of a refusal, say. The loop
+// looks for it in the error itself, not below a wrapping.
+type Leftover interface {
+	error
+	// Hold hands over the end of the attempt's context, under an attempt
+	// timeout: it is called before anything else, and release must be called
+	// when what is left behind is done with.
+	Hold(release func())
+	// Discard says that another attempt will replace this one. It is called
+	// before the wait for it. Without it the error is what the call returns,
+	// and what was left behind is its receiver's.
+	Discard()
 }
 
 // bound starts an attempt.
 func (c *call) bound(ctx context.Context) attempt {
-	timeout := c.config.Policy.AttemptTimeout
+	timeout := c.policy.AttemptTimeout
 	if timeout == 0 {
 		return attempt{ctx: ctx}
 	}
 	child, cancel := context.WithCancelCause(ctx)
 	timer := c.config.Clock.AfterFunc(timeout, func() { cancel(context.DeadlineExceeded) })
-	return attempt{ctx: child, timer: timer, release: cancel}
+	return attempt{ctx: child, timer: timer, release: func() { cancel(nil) }}
 }
 
 // disarm stops the timer: the attempt has returned.
@@ -32,13 +47,18 @@ func (a attempt) disarm() {
 	}
 }
 
-// giveUp releases a failed attempt and reports whether it was its timeout that
-// ended it, while the caller's context is alive.
-func (a attempt) giveUp(caller context.Context) (timedOut bool) {
+// giveUp releases a failed attempt, or leaves that to its error, and reports
+// whether it was its timeout that ended it, while the caller's context is
+// alive.
+func (a attempt) giveUp(caller context.Context, err error) (timedOut bool) {
 	if a.release == nil {
 		return false
 	}
 	timedOut = context.Cause(a.ctx) == context.DeadlineExceeded && caller.Err() == nil
-	a.release(nil)
+	if x, ok := err.(Leftover); ok {
+		x.Hold(a.release)
+	} else {
+		a.release()
+	}
 	return timedOut
 }

@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -71,6 +72,65 @@ func TestAnErrorInTimeKeepsItsClass(t *testing.T) {
 	_, err := retry.Do(t.Context(), r, slow(clock, []time.Duration{0, 0}, errs, &starts))
 	assert.Equal(t, denied, err)
 	assert.Equal(t, []time.Duration{0, 7 * time.Second}, starts)
+}
+
+// An error that knows its class is an answer, even if it came too late.
+func TestAnAnswerAfterTheTimeoutKeepsItsClass(t *testing.T) {
+	denied := permanent("401")
+	clock := auto()
+	r := newRetrier(t, retry.Config{Policy: bounded(5), Clock: clock})
+	_, err := retry.Do(t.Context(), r, func(context.Context) (int, error) {
+		clock.Sleep(time.Hour)
+		return 0, denied
+	})
+	assert.Equal(t, denied, err)
+	assert.Equal(t, time.Hour, clock.Elapsed(), "no second attempt")
+}
+
+// rest is an error that leaves something behind.
+type rest struct {
+	classed
+	log     *[]string
+	release func()
+}
+
+func (r *rest) Hold(release func()) { r.release = release; *r.log = append(*r.log, "hold "+r.text) }
+func (r *rest) Discard() {
+	*r.log = append(*r.log, "discard "+r.text)
+	if r.release != nil {
+		r.release()
+	}
+}
+
+func TestWhatAReplacedAttemptLeftBehindIsDiscarded(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Minute} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			var log []string
+			var contexts []context.Context
+			clock := auto()
+			policy := exact(3)
+			policy.AttemptTimeout = timeout
+			r := newRetrier(t, retry.Config{Policy: policy, Clock: clock})
+			_, err := retry.Do(t.Context(), r, func(ctx context.Context) (int, error) {
+				contexts = append(contexts, ctx)
+				text := fmt.Sprint(len(contexts), " at ", clock.Elapsed())
+				log = append(log, text)
+				return 0, &rest{classed: classed{text, retry.Transient()}, log: &log}
+			})
+			last := err.(*rest)
+			if timeout == 0 {
+				assert.Equal(t, []string{"1 at 0s", "discard 1 at 0s", "2 at 1s", "discard 2 at 1s", "3 at 3s"}, log)
+				return
+			}
+			assert.Equal(t, []string{
+				"1 at 0s", "hold 1 at 0s", "discard 1 at 0s", "2 at 1s", "hold 2 at 1s", "discard 2 at 1s", "3 at 3s", "hold 3 at 3s",
+			}, log)
+			assert.Error(t, contexts[0].Err())
+			assert.NoError(t, contexts[2].Err(), "the last one lives until its receiver is done")
+			last.release()
+			assert.Error(t, contexts[2].Err())
+		})
+	}
 }
 
 // When the caller's context has ended too, the timeout explains nothing.

@@ -14,13 +14,25 @@ type Retryable interface {
 }
 
 // Classification says whether a failed call is worth another attempt: either
-// permanent, or transient with an optional Retry-After. It is comparable; the
-// zero value is permanent.
+// permanent, or transient with an optional Retry-After. A transient one may
+// also say that the server throttled the caller or that the attempt timed out,
+// which some budgets price differently. It is comparable; the zero value is
+// permanent.
 type Classification struct {
 	transient bool
 	hinted    bool
+	kind      kind
 	after     time.Duration
 }
+
+// kind tells transient failures apart.
+type kind uint8
+
+const (
+	plain kind = iota
+	throttled
+	timedOut
+)
 
 // Permanent is the class of an error that another attempt would only meet
 // again: a bad key, an invalid request, a spent quota.
@@ -37,6 +49,28 @@ func TransientAfter(d time.Duration) Classification {
 	return Classification{transient: true, hinted: true, after: max(d, 0)}
 }
 
+// Throttled returns c as the class of a refusal because the caller asks too
+// much, such as a status 429. A permanent c stays as it is.
+func (c Classification) Throttled() Classification { return c.as(throttled) }
+
+// TimedOut returns c as the class of an attempt that took too long. A
+// permanent c stays as it is.
+func (c Classification) TimedOut() Classification { return c.as(timedOut) }
+
+func (c Classification) as(k kind) Classification {
+	if c.transient {
+		c.kind = k
+	}
+	return c
+}
+
+// IsThrottled reports whether the server turned the caller away for asking too
+// much.
+func (c Classification) IsThrottled() bool { return c.kind == throttled }
+
+// IsTimedOut reports whether the attempt took too long.
+func (c Classification) IsTimedOut() bool { return c.kind == timedOut }
+
 // IsTransient reports whether another attempt is worthwhile.
 func (c Classification) IsTransient() bool { return c.transient }
 
@@ -44,16 +78,22 @@ func (c Classification) IsTransient() bool { return c.transient }
 // negative; ok is false when it did not ask.
 func (c Classification) RetryAfter() (d time.Duration, ok bool) { return c.after, c.hinted }
 
-// String returns "permanent", "transient" or "transient, retry after 1.5s".
+// String returns "permanent", "transient", "throttled" or "timed out", the
+// last three perhaps with a hint: "transient, retry after 1.5s".
 func (c Classification) String() string {
+	s := "permanent"
 	switch {
-	case c.hinted:
-		return fmt.Sprintf("transient, retry after %v", c.after)
+	case c.kind == throttled:
+		s = "throttled"
+	case c.kind == timedOut:
+		s = "timed out"
 	case c.transient:
-		return "transient"
-	default:
-		return "permanent"
+		s = "transient"
 	}
+	if c.hinted {
+		s += fmt.Sprintf(", retry after %v", c.after)
+	}
+	return s
 }
 
 // Classify returns what the first [Retryable] in err's tree says, in the order
@@ -65,4 +105,9 @@ func Classify(err error) Classification {
 		return r.RetryClassification()
 	}
 	return Permanent()
+}
+
+func isRetryable(err error) bool {
+	var r Retryable
+	return errors.As(err, &r)
 }

@@ -70,6 +70,8 @@ const (
 	ElapsedLimit
 	// LongRetryAfter: the server asked for more time than the policy gives.
 	LongRetryAfter
+	// Refused: the [Limit] allowed no further attempt.
+	Refused
 )
 
 var reasonNames = [...]string{
@@ -82,6 +84,7 @@ var reasonNames = [...]string{
 
 	ElapsedLimit:   "elapsed limit",
 	LongRetryAfter: "retry-after too long",
+	Refused:        "refused by a limit",
 }
 
 // String returns the reason in lower-case words.
@@ -108,6 +111,9 @@ func (p Policy) Decide(f Failure, src rand.Source) Decision {
 	if !f.Class.IsTransient() {
 		return Decision{Reason: NotTransient}
 	}
+	if f.Class.IsThrottled() && p.ThrottleDelay > 0 {
+		p.BaseDelay = p.ThrottleDelay
+	}
 	d := p.wait(f, src)
 	if p.MaxElapsed > 0 && d.Retry() && d.Wait > p.MaxElapsed-f.Elapsed {
 		d.Reason = ElapsedLimit
@@ -117,7 +123,7 @@ func (p Policy) Decide(f Failure, src rand.Source) Decision {
 
 // wait returns how long to wait and why: as long as the server asked, if the
 // policy heeds that, else by the schedule, with jitter.
-func (p Policy) wait(f Failure, src rand.Source) Decision {
+func (p *Policy) wait(f Failure, src rand.Source) Decision {
 	var word uint64
 	if p.Jitter != JitterNone {
 		word = src.Uint64()
@@ -155,14 +161,14 @@ func (p Policy) wait(f Failure, src rand.Source) Decision {
 }
 
 // backoff returns the schedule's wait.
-func (p Policy) backoff(f Failure, word uint64) Decision {
+func (p *Policy) backoff(f Failure, word uint64) Decision {
 	if p.Jitter == JitterDecorrelated {
 		wait := p.decorrelated(f.Previous, word)
 		return Decision{Reason: Backoff, Wait: wait, Jitter: wait - min(p.BaseDelay, wait)}
 	}
-	delay := p.Backoff(f.Attempt)
-	if p.Cap == CapExact && p.uncapped(f.Attempt) > p.MaxDelay {
-		return Decision{Reason: Backoff, Wait: p.MaxDelay}
+	delay, cut := p.capped(f.Attempt)
+	if cut && p.Cap == CapExact {
+		return Decision{Reason: Backoff, Wait: delay}
 	}
 	wait := p.Jitter.around(delay, word)
 	if p.Cap == CapAfterJitter {

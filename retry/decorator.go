@@ -23,6 +23,10 @@ func NewModel(inner CompletionModel, c Config) (*Model, error) {
 // Inner returns the wrapped model.
 func (m *Model) Inner() CompletionModel { return m.inner }
 
+// Retrier returns what decides and waits for the model, so that its policy can
+// be read and replaced.
+func (m *Model) Retrier() *Retrier { return m.retrier }
+
 // Name returns the inner model's name.
 func (m *Model) Name() string { return m.inner.Name() }
 
@@ -34,31 +38,31 @@ func (m *Model) Model() string { return m.inner.Model() }
 // errors are the caller's. Only under an attempt timeout is it wrapped, to
 // release the attempt's context at the end. Errors are those of [Do].
 func (m *Model) ChatStream(ctx context.Context, req ChatRequest) (Stream, error) {
-	return do(ctx, m.retrier, func(ctx context.Context) (Stream, error) {
+	return Open(ctx, m.retrier, func(ctx context.Context) (Stream, error) {
 		return m.inner.ChatStream(ctx, req.Clone())
 	}, releaseAtEnd)
 }
 
 // releaseAtEnd returns the stream with its attempt's context released when the
 // stream is over: after its first error, [io.EOF] included, or when closed.
-func releaseAtEnd(s Stream, release context.CancelCauseFunc) Stream {
+func releaseAtEnd(s Stream, release func()) Stream {
 	return &boundStream{s, release}
 }
 
 type boundStream struct {
 	Stream
-	release context.CancelCauseFunc
+	release func()
 }
 
 func (s *boundStream) Recv() (StreamChunk, error) {
 	chunk, err := s.Stream.Recv()
 	if err != nil {
-		s.release(nil)
+		s.release()
 	}
 	return chunk, err
 }
 
 func (s *boundStream) Close() error {
-	defer s.release(nil)
+	defer s.release()
 	return s.Stream.Close()
 }

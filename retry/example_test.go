@@ -99,7 +99,7 @@ func ExampleParsePolicy() {
 	fmt.Println(err)
 	// Output:
 	// exp:base=200ms,cap=30s,jitter=additive,attempts=6 <nil>
-	// retry: policy: unknown key "jiter" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)
+	// retry: policy: unknown key "jiter" (known: base, throttle-base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)
 }
 
 func ExamplePolicyError() {

@@ -48,7 +48,7 @@ func (h LongHint) String() string { return nameOf(longHintNames[:], int(h)) }
 // heed returns what becomes of a Retry-After: the wait asked for after the
 // policy had its say, whether it counts at all, and whether the call is to end.
 // HintWithin needs the backoff and is not decided here.
-func (p Policy) heed(hint time.Duration) (wait time.Duration, counts, giveUp bool) {
+func (p *Policy) heed(hint time.Duration) (wait time.Duration, counts, giveUp bool) {
 	switch {
 	case p.RetryAfter == HintIgnored:
 		return 0, false, false

@@ -95,7 +95,7 @@ func (j Jitter) around(delay time.Duration, word uint64) time.Duration {
 }
 
 // decorrelated returns the wait after one of previous.
-func (p Policy) decorrelated(previous time.Duration, word uint64) time.Duration {
+func (p *Policy) decorrelated(previous time.Duration, word uint64) time.Duration {
 	top := uint64(3)
 	hi, reach := bits.Mul64(top, uint64(max(previous, p.BaseDelay)))
 	if hi > 0 || reach > math.MaxInt64 {

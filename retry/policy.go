@@ -20,6 +20,9 @@ type Policy struct {
 	Schedule Schedule
 	// BaseDelay is the backoff after the first attempt. A [List] has none.
 	BaseDelay time.Duration
+	// ThrottleDelay takes the place of BaseDelay after a failure that is
+	// [Classification.IsThrottled]. 0 means BaseDelay.
+	ThrottleDelay time.Duration
 	// Multiplier is what each backoff of an exponential schedule is times the
 	// one before, from 1 to [MaxMultiplier], in steps of a millionth. 0 means
 	// 2.
@@ -74,6 +77,7 @@ func (p Policy) Validate() error {
 		zero  string
 	}{
 		{"BaseDelay", p.BaseDelay, "no wait"},
+		{"ThrottleDelay", p.ThrottleDelay, "BaseDelay"},
 		{"Step", p.Step, "BaseDelay"},
 		{"MaxDelay", p.MaxDelay, "no cap"},
 		{"MaxRetryAfter", p.MaxRetryAfter, "any"},
@@ -97,6 +101,8 @@ func (p Policy) Validate() error {
 		return invalid("Delays", "set, but the schedule is %v", p.Schedule)
 	case p.BaseDelay != 0 && p.Schedule == List:
 		return invalid("BaseDelay", "set, but the schedule is %v (its delays are in Delays)", p.Schedule)
+	case p.ThrottleDelay != 0 && p.Schedule == List:
+		return invalid("ThrottleDelay", "set, but the schedule is %v", p.Schedule)
 	case p.Schedule == List && !p.Delays.valid():
 		return invalid("Delays", "%q, not made by MakeDelays", string(p.Delays))
 	case !p.Cap.valid():

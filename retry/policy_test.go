@@ -1,6 +1,9 @@
 package retry_test
 
 import (
+	"encoding/json"
+	"flag"
+	"io"
 	"math"
 	"math/big"
 	"testing"
@@ -148,6 +151,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		want   string
 	}{
 		{retry.Policy{BaseDelay: -1}, "BaseDelay is negative: -1ns (use 0 for no wait)"},
+		{retry.Policy{ThrottleDelay: -1}, "ThrottleDelay is negative: -1ns (use 0 for BaseDelay)"},
+		{retry.Policy{ThrottleDelay: 1, Schedule: retry.List, Delays: "1s"}, "ThrottleDelay is set, but the schedule is list"},
 		{retry.Policy{Step: -1}, "Step is negative: -1ns (use 0 for BaseDelay)"},
 		{retry.Policy{MaxDelay: -time.Second}, "MaxDelay is negative: -1s (use 0 for no cap)"},
 		{retry.Policy{MaxRetryAfter: -1}, "MaxRetryAfter is negative: -1ns (use 0 for any)"},
@@ -226,17 +231,17 @@ func TestParsePolicy(t *testing.T) {
 
 func TestParsePolicyErrors(t *testing.T) {
 	tests := []struct{ text, word, want string }{
-		{"", "", `retry: policy: unknown policy "" (known: exp, const, linear, list, default, off)`},
-		{"ex:base=1s", "ex", `retry: policy: unknown policy "ex" (known: exp, const, linear, list, default, off)`},
-		{"exp:", "", `retry: policy: unknown key "" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
-		{"exp:base=1s,", "", `retry: policy: unknown key "" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
-		{"exp:base=200ms,jiter=none", "jiter", `retry: policy: unknown key "jiter" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"", "", `retry: policy: unknown policy "" (known: exp, const, linear, list, off, default, anthropic, aws, aws-legacy, azure, cenkalti, envoy, gax, grpc, openai, stepfunctions, temporal)`},
+		{"ex:base=1s", "ex", `retry: policy: unknown policy "ex" (known: exp, const, linear, list, off, default, anthropic, aws, aws-legacy, azure, cenkalti, envoy, gax, grpc, openai, stepfunctions, temporal)`},
+		{"exp:", "", `retry: policy: unknown key "" (known: base, throttle-base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"exp:base=1s,", "", `retry: policy: unknown key "" (known: base, throttle-base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"exp:base=200ms,jiter=none", "jiter", `retry: policy: unknown key "jiter" (known: base, throttle-base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
 		{"exp:base=1s,base=2s", "base", `retry: policy: repeated key "base"`},
 		{"exp:base=1", "1", `retry: policy: bad value for base "1" (known: a duration such as 200ms)`},
 		{"exp:base=-1s", "-1s", `retry: policy: bad value for base "-1s" (known: a duration such as 200ms)`},
 		{"exp:base=", "", `retry: policy: bad value for base "" (known: a duration such as 200ms)`},
 		{"exp:base", "base", `retry: policy: no value for key "base"`},
-		{"exp:bass", "bass", `retry: policy: unknown key "bass" (known: base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"exp:bass", "bass", `retry: policy: unknown key "bass" (known: base, throttle-base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
 		{"exp:base=NaN", "NaN", `retry: policy: bad value for base "NaN" (known: a duration such as 200ms)`},
 		{"exp:base=300y", "300y", `retry: policy: bad value for base "300y" (known: a duration such as 200ms)`},
 		{"exp:base=9999999h", "9999999h", `retry: policy: bad value for base "9999999h" (known: a duration such as 200ms)`},
@@ -250,7 +255,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"exp:factor=0", "0", `retry: policy: bad value for factor "0" (known: a number from 1 to 1000)`},
 		{"exp:factor=NaN", "NaN", `retry: policy: bad value for factor "NaN" (known: a number from 1 to 1000)`},
 		{"exp:factor=1001", "1001", `retry: policy: bad value for factor "1001" (known: a number from 1 to 1000)`},
-		{"const:factor=2", "factor", `retry: policy: unknown key "factor" (known: base, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
+		{"const:factor=2", "factor", `retry: policy: unknown key "factor" (known: base, throttle-base, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
 		{"list:base=1s", "base", `retry: policy: unknown key "base" (known: delays, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)`},
 		{"list:delays=", "", `retry: policy: bad value for delays "" (known: durations such as 1s/5s/30s)`},
 		{"list:delays=1s//2s", "1s//2s", `retry: policy: bad value for delays "1s//2s" (known: durations such as 1s/5s/30s)`},
@@ -288,6 +293,28 @@ func TestPolicyTextRoundTrip(t *testing.T) {
 		require.Equal(t, p, q)
 		require.Equal(t, string(text), q.String())
 	})
+}
+
+var _ flag.Value = (*retry.Policy)(nil)
+
+func TestPolicyInJSONAndInFlags(t *testing.T) {
+	type config struct{ Retry retry.Policy }
+	text, err := json.Marshal(config{retry.Default()})
+	require.NoError(t, err)
+	assert.Equal(t, `{"Retry":"exp:base=1s,cap=30s,jitter=additive,attempts=3"}`, string(text))
+	var back config
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Equal(t, retry.Default(), back.Retry)
+	assert.ErrorContains(t, json.Unmarshal([]byte(`{"Retry":"exp:base=soon"}`), &back), `bad value for base "soon"`)
+
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	p := retry.Default()
+	flags.Var(&p, "retry", "the policy")
+	require.NoError(t, flags.Parse([]string{"-retry", "off"}))
+	assert.Equal(t, retry.Policy{}, p)
+	assert.ErrorContains(t, flags.Parse([]string{"-retry", "on"}), "unknown policy")
+	assert.Equal(t, retry.Policy{}, p)
 }
 
 func TestUnmarshalTextLeavesThePolicyOnError(t *testing.T) {

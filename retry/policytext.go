@@ -62,13 +62,14 @@ func (p *Policy) Set(text string) error {
 // ParsePolicy reads the text form of a policy:
 //
 //	off                              one call, no retries: the zero Policy
-//	default                          what [Default] returns
+//	default, aws, grpc, openai, ...  one of [Presets]
 //	SCHEDULE:KEY=VALUE,KEY=VALUE,...
 //
 // The schedules are exp, const, linear and list. The keys are, in any order
 // and each at most once,
 //
 //	base=DURATION          the first backoff (exp, const, linear)
+//	throttle-base=DURATION the same after a throttling error; left out, the base
 //	factor=NUMBER          the growth (exp): 1 to 1000; left out, 2
 //	step=DURATION          the growth (linear); left out, the base
 //	delays=D/D/D           the backoffs (list)
@@ -87,16 +88,18 @@ func (p *Policy) Set(text string) error {
 // not grow, have no cap. Durations are those of
 // [time.ParseDuration], never negative. An error is a [*PolicyError].
 func ParsePolicy(text string) (Policy, error) {
-	switch text {
-	case policyOff:
+	if text == policyOff {
 		return Policy{}, nil
-	case "default":
-		return Default(), nil
+	}
+	for _, preset := range Presets() {
+		if preset.Name == text {
+			return preset.Policy, nil
+		}
 	}
 	kind, rest, found := strings.Cut(text, ":")
 	schedule := slices.Index(scheduleNames[:], kind)
 	if schedule < 0 {
-		return Policy{}, &PolicyError{Text: text, Word: kind, Problem: "unknown policy", Known: append(scheduleNames[:], "default", policyOff)}
+		return Policy{}, &PolicyError{Text: text, Word: kind, Problem: "unknown policy", Known: append(scheduleNames[:], presetNames()...)}
 	}
 	p := Default()
 	p.Schedule = Schedule(schedule)
@@ -174,6 +177,7 @@ func (k policyKey) reads(s Schedule) bool {
 // policyKeys is every key, in canonical order.
 var policyKeys = []policyKey{
 	durationKey("base", "200ms", "", func(p *Policy) *time.Duration { return &p.BaseDelay }).of(Exponential, Constant, Linear),
+	durationKey("throttle-base", "1s", "", func(p *Policy) *time.Duration { return &p.ThrottleDelay }).of(Exponential, Constant, Linear).optional(),
 	{name: "factor", schedules: []Schedule{Exponential}, get: getFactor, set: setFactor},
 	durationKey("step", "500ms", "", func(p *Policy) *time.Duration { return &p.Step }).of(Linear).optional(),
 	{name: "delays", schedules: []Schedule{List}, get: func(p *Policy) string { return string(p.Delays) }, set: setDelays},

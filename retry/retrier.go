@@ -20,14 +20,18 @@ type Config struct {
 	Source Source
 	// Classify says which errors are worth another attempt. nil: [Classify].
 	Classify func(error) Classification
+	// Limit may refuse attempts. nil: nothing but the policy does.
+	Limit Limit
 	// Observer is told what happens. nil: nobody is.
 	Observer Observer
 }
 
 // Retrier carries a policy and what is needed to obey it. It is safe for
-// concurrent use; its calls share nothing but the counter that numbers them.
+// concurrent use; its calls share nothing but the counter that numbers them
+// and the limit they were given.
 type Retrier struct {
-	config Config
+	config Config // but for the policy
+	policy atomic.Pointer[Policy]
 	calls  atomic.Uint64
 }
 
@@ -45,33 +49,54 @@ func New(c Config) (*Retrier, error) {
 	if c.Classify == nil {
 		c.Classify = Classify
 	}
-	return &Retrier{config: c}, nil
+	r := &Retrier{config: c}
+	r.policy.Store(&c.Policy)
+	return r, nil
 }
 
-// Policy returns the policy that the Retrier obeys.
-func (r *Retrier) Policy() Policy { return r.config.Policy }
+// Policy returns the policy that the next call obeys.
+func (r *Retrier) Policy() Policy { return *r.policy.Load() }
+
+// SetPolicy replaces the policy, for calls that begin from now on: a call that
+// has begun keeps the one it began with. On an error, that of an invalid
+// policy, nothing changes. It is safe while calls run.
+func (r *Retrier) SetPolicy(p Policy) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	r.policy.Store(&p)
+	return nil
+}
 
 // Do calls op until it succeeds or the policy says stop, and returns op's
 // result, or the zero T with the error of the last attempt, the same value.
-// When ctx ends first the error is a [*CancelledError] instead.
+// When ctx ends first the error is a [*CancelledError] instead, and when a
+// [Limit] refuses the first attempt a [*RefusedError].
 //
 // Each attempt gets ctx itself or, under an attempt timeout, a child of it
-// that ends when op returns, so a result must not depend on it.
+// that ends when op returns, so a result must not depend on it; for one that
+// does there is [Open].
 func Do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error)) (T, error) {
-	return do(ctx, r, op, func(v T, release context.CancelCauseFunc) T {
-		release(nil)
+	return Open(ctx, r, op, func(v T, release func()) T {
+		release()
 		return v
 	})
 }
 
-// do is Do with a say in what becomes of a successful attempt's own context,
-// if it had one: keep returns the result and must see to it that release is
-// called.
-func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error), keep func(v T, release context.CancelCauseFunc) T) (T, error) {
+// Open is [Do] for a result that lives on the context of its attempt, such as
+// a stream. Under an attempt timeout the timeout bounds op only, and the
+// context lives on until release is called; keep returns the result in a form
+// that sees to that. Without an attempt timeout keep is not called.
+func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error), keep func(v T, release func()) T) (T, error) {
 	var zero T
 	c := r.begin(ctx)
 	if ctx.Err() != nil {
 		return zero, c.cancelled(ctx, 0, nil)
+	}
+	if !c.allowed() {
+		err := &RefusedError{c.config.Limit}
+		c.ended(Refused, err)
+		return zero, err
 	}
 	for {
 		c.attemptStarted()
@@ -83,10 +108,11 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 			if attempt.release != nil {
 				v = keep(v, attempt.release)
 			}
+			c.report(ctx, true)
 			c.ended(Succeeded, nil)
 			return v, nil
 		}
-		if err, again := c.next(ctx, err, attempt.giveUp(ctx)); !again {
+		if err, again := c.next(ctx, err, attempt.giveUp(ctx, err)); !again {
 			return zero, err
 		}
 	}
@@ -95,11 +121,13 @@ func do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 // call is one call of Do: everything the loop remembers.
 type call struct {
 	*Retrier
+	policy   *Policy
 	number   uint64
 	attempt  int
 	start    time.Time
-	previous time.Duration // the last wait
-	words    rand.Source   // made at the first retry: most calls never draw
+	class    Classification // of the last failure
+	previous time.Duration  // the last wait
+	words    rand.Source    // made at the first retry: most calls never draw
 }
 
 func (r *Retrier) begin(ctx context.Context) call {
@@ -107,26 +135,27 @@ func (r *Retrier) begin(ctx context.Context) call {
 	if !given {
 		number = r.calls.Add(1)
 	}
-	return call{Retrier: r, number: number, start: r.config.Clock.Now()}
+	return call{Retrier: r, policy: r.policy.Load(), number: number, start: r.config.Clock.Now()}
 }
 
 // next decides what follows the failed attempt and waits for the next one if
 // there is to be one; else it returns the error that the call ends with.
 func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool) {
-	class := Permanent()
 	switch {
-	case c.config.Policy.IsLast(c.attempt): // not worth classifying
-	case timedOut:
-		class = Transient()
+	case c.policy.IsLast(c.attempt) && c.config.Limit == nil:
+		c.class = Permanent() // not worth asking
+	case timedOut && !isRetryable(err): // an error that knows its class is an answer
+		c.class = Transient().TimedOut()
 	default:
-		class = c.config.Classify(err)
+		c.class = c.config.Classify(err)
 	}
-	d := c.config.Policy.Decide(Failure{
+	c.report(ctx, false)
+	d := c.policy.Decide(Failure{
 		Attempt:  c.attempt,
-		Class:    class,
+		Class:    c.class,
 		Elapsed:  c.elapsed(),
 		Previous: c.previous,
-	}, c.source(class))
+	}, c.source())
 	if d.Reason == LastAttempt || d.Reason == NotTransient {
 		c.ended(d.Reason, err)
 		return err, false
@@ -137,15 +166,24 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	if !timeLeft(ctx, c.config.Clock.Now(), d.Wait) {
 		return c.cancelled(ctx, d.Wait, err), false
 	}
+	if d.Retry() && !c.allowed() {
+		d.Reason = Refused
+	}
 	if !d.Retry() {
 		c.ended(d.Reason, err)
 		return err, false
 	}
+	if x, ok := err.(Leftover); ok {
+		x.Discard()
+	}
 	c.previous = d.Wait
-	c.waitStarted(class, d)
+	c.waitStarted(d)
 	ctxErr := wait(ctx, c.config.Clock, d.Wait)
 	c.waitEnded(ctxErr)
 	if ctxErr != nil {
+		if l := c.config.Limit; l != nil {
+			l.Abandon(c.config.Clock.Now(), c.attempt+1)
+		}
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	return nil, true
@@ -167,8 +205,8 @@ func wait(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
 }
 
 // source returns the call's words, nil while no decision has needed any.
-func (c *call) source(class Classification) rand.Source {
-	if c.words == nil && class.IsTransient() && c.config.Policy.Jitter != JitterNone {
+func (c *call) source() rand.Source {
+	if c.words == nil && c.class.IsTransient() && c.policy.Jitter != JitterNone {
 		c.words = c.config.Source(c.number)
 	}
 	return c.words
@@ -190,6 +228,23 @@ func (c *call) cancelled(ctx context.Context, wait time.Duration, last error) er
 	}
 	c.ended(Cancelled, e)
 	return e
+}
+
+// allowed asks the limit, if there is one, for the next attempt.
+func (c *call) allowed() bool {
+	l := c.config.Limit
+	return l == nil || l.Allow(c.config.Clock.Now(), c.attempt+1, c.class)
+}
+
+// report tells the limit how the attempt ended.
+func (c *call) report(ctx context.Context, ok bool) {
+	switch l := c.config.Limit; {
+	case l == nil:
+	case !ok && ctx.Err() != nil:
+		l.Abandon(c.config.Clock.Now(), c.attempt)
+	default:
+		l.Report(c.config.Clock.Now(), c.attempt, ok, c.class)
+	}
 }
 
 func (c *call) elapsed() time.Duration { return c.config.Clock.Since(c.start) }
@@ -214,9 +269,9 @@ func (c *call) attemptEnded(err error) {
 	}
 }
 
-func (c *call) waitStarted(class Classification, d Decision) {
+func (c *call) waitStarted(d Decision) {
 	if o := c.config.Observer; o != nil {
-		o.Observe(WaitStarted{c.moment(), class, d})
+		o.Observe(WaitStarted{c.moment(), c.class, d})
 	}
 }
 

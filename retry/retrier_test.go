@@ -180,8 +180,44 @@ func TestNewRefusesAnInvalidPolicy(t *testing.T) {
 	assert.ErrorContains(t, err, "MaxDelay")
 }
 
-func TestPolicyOfARetrier(t *testing.T) {
-	assert.Equal(t, exact(7), newRetrier(t, retry.Config{Policy: exact(7)}).Policy())
+func TestThePolicyCanBeReplaced(t *testing.T) {
+	clock := auto()
+	r := newRetrier(t, retry.Config{Policy: exact(7), Clock: clock})
+	assert.Equal(t, exact(7), r.Policy())
+
+	calls := 0
+	_, err := retry.Do(t.Context(), r, func(context.Context) (int, error) {
+		if calls++; calls == 1 {
+			require.NoError(t, r.SetPolicy(exact(2)))
+		}
+		return 0, transient("503")
+	})
+	require.Error(t, err)
+	assert.Equal(t, 7, calls, "a call keeps the policy it began with")
+
+	w := newWeather(clock, repeat(9, transient("503"))...)
+	_, err = retry.Do(t.Context(), r, w.call)
+	require.Error(t, err)
+	assert.Len(t, w.starts, 2, "the next call has the new one")
+
+	assert.ErrorContains(t, r.SetPolicy(retry.Policy{BaseDelay: -1}), "BaseDelay")
+	assert.Equal(t, exact(2), r.Policy(), "an invalid policy changes nothing")
+}
+
+func TestThePolicyCanBeReplacedWhileCallsRun(t *testing.T) {
+	m, err := retry.NewModel(stub(func(context.Context, retry.ChatRequest) (retry.Stream, error) { return &emptyStream{}, nil }), retry.Config{})
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for range 100 {
+				assert.NoError(t, m.Retrier().SetPolicy(exact(i)))
+				_, err := m.ChatStream(t.Context(), retry.ChatRequest{})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestACancelledContextStartsNoAttempt(t *testing.T) {

@@ -120,8 +120,10 @@ func TestCorpus(t *testing.T) {
 				return
 			}
 			assert.Equal(t, s.verdict, e.Verdict.String(), s.prose)
-			assert.Equal(t, e.Verdict.Kind.IsTransient(), e.Verdict.Class.IsTransient())
+			assert.Equal(t, e.Verdict.Kind.Classification().IsTransient(), e.Verdict.Class.IsTransient())
 			assert.Equal(t, e.Verdict.Class, e.RetryClassification())
+			throttled := e.Verdict.Class.IsTransient() && (e.Verdict.Kind == provider.Overloaded || e.Status == http.StatusTooManyRequests)
+			assert.Equal(t, throttled, e.Verdict.Class.IsThrottled())
 			assert.Equal(t, s.provider, e.Provider)
 			if s.text != "" {
 				assert.Equal(t, s.text, e.Error(), s.prose)

@@ -97,11 +97,12 @@ var requestIDs = []string{
 // FromResponse classifies a refusal by its HTTP status, header and body, any of
 // which may be missing. now is when the header arrived.
 //
-// A code in the body decides before a type, a type before the status; a code
-// that is a number or the text of one ("429") is a status and replaces HTTP's.
-// A body that is not JSON, of an unknown shape or longer than [MaxBody] leaves
-// the decision to the status, and so do codes and types that no rule knows. At
-// last an X-Should-Retry header, true or false, overrules everything but a
+// A code in the body decides before a type, a type before the status; where
+// failures of two kinds share all of them, a part of the message tells. A code
+// from 400 to 599, as a number or the text of one, is a status and replaces
+// HTTP's. A body that is not JSON, of an unknown shape or longer than [MaxBody]
+// leaves the decision to the status, and so do codes and types that no rule
+// knows. At last an X-Should-Retry header, true or false, overrules everything but a
 // spent quota, as it does in the SDKs of OpenAI and Anthropic.
 //
 // The wait is the longest of [RetryAfter] and the body's RetryInfo; of a 429
@@ -121,13 +122,14 @@ func FromResponse(p Provider, status int, h http.Header, body []byte, now time.T
 		}
 	}
 	if 200 <= status && status <= 299 { // the header speaks of a success
-		e.Verdict.hint(r.wait, r.hinted)
+		e.classify(r.wait, r.hinted)
 		return e
 	}
-	switch kind := e.Verdict.Kind; {
-	case kind.IsTransient() && h.Get("X-Should-Retry") == "false":
+	transient := e.Verdict.Kind.Classification().IsTransient()
+	switch should := h.Get("X-Should-Retry"); {
+	case transient && should == "false":
 		e.Verdict = Verdict{Kind: Permanent, Rule: "x-should-retry: false"}
-	case kind == Permanent && h.Get("X-Should-Retry") == "true":
+	case e.Verdict.Kind == Permanent && should == "true":
 		e.Verdict = Verdict{Kind: Transient, Rule: "x-should-retry: true"}
 	}
 	wait, hinted := RetryAfter(h, now)
@@ -137,7 +139,7 @@ func FromResponse(p Provider, status int, h http.Header, body []byte, now time.T
 	if !hinted && status == http.StatusTooManyRequests {
 		wait, hinted = Reset(p, h, now)
 	}
-	e.Verdict.hint(wait, hinted)
+	e.classify(wait, hinted)
 	return e
 }
 
@@ -161,10 +163,15 @@ func classify(p Provider, status int, r report) *Error {
 	}
 }
 
-// hint sets the class to that of the kind, with the wait if there is one.
-func (v *Verdict) hint(wait time.Duration, hinted bool) {
+// classify sets the class to that of the kind, with the wait if there is one,
+// and as throttled if the provider said that the caller asks too much.
+func (e *Error) classify(wait time.Duration, hinted bool) {
+	v := &e.Verdict
 	v.Class = v.Kind.Classification()
-	if hinted && v.Kind.IsTransient() {
+	if hinted && v.Class.IsTransient() {
 		v.Class = retry.TransientAfter(wait)
+	}
+	if v.Kind == Overloaded || e.Status == http.StatusTooManyRequests {
+		v.Class = v.Class.Throttled()
 	}
 }

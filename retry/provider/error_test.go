@@ -106,12 +106,26 @@ func TestHostileBodies(t *testing.T) {
 		"", " ", "null", "true", "0", `""`, "[]", "[null]", "[[]]", "{}", `{"error":null}`, `{"error":[]}`, `{"error":{}}`, `{"error":{"error":{"code":"insufficient_quota"}}}`,
 		"\xff\xfe", "\x00", "\xef\xbb\xbf{}", "{", `{"error":`, `{"error":{"code":"insufficient_quota"}`, `{"error":{"code":"insufficient_quota"}} x`,
 		`{"error":{"code":{"code":"insufficient_quota"}}}`, `{"error":{"code":["insufficient_quota"]}}`, `{"error":{"code":true}}`, `{"error":{"code":1e400}}`,
-		`{"error":{"code":99}}`, `{"error":{"code":600}}`, `{"error":{"code":-429}}`, `{"error":{"code":"4290"}}`, `{"ERROR":{"code":"insufficient_quota"}}`,
+		`{"error":{"code":200}}`, `{"error":{"code":399}}`, `{"error":{"code":600}}`, `{"error":{"code":-429}}`, `{"error":{"code":"4290"}}`, `{"ERROR":{"code":"insufficient_quota"}}`,
 		strings.Repeat("[", 100_000), strings.Repeat(`{"error":`, 100_000), strings.Repeat(`{"error":`, 5_000) + "1" + strings.Repeat("}", 5_000),
 		"<html>insufficient_quota</html>", "data: {\"error\":{\"code\":\"insufficient_quota\"}}",
 	} {
 		e := provider.FromResponse(provider.OpenAI, 503, http.Header{"Retry-After": {"3"}}, []byte(body), now)
 		assert.Equal(t, "overloaded, retry after 3s (status 503)", e.Verdict.String(), "%.60q", body)
+	}
+}
+
+// TestCodeThatIsAStatus: from 400 to 599 a number is a status, and beyond them
+// a word.
+func TestCodeThatIsAStatus(t *testing.T) {
+	for code, want := range map[string]string{
+		`399`: "overloaded (status 503)", `400`: "permanent (status 400)", `"400"`: "permanent (status 400)",
+		`599`: "transient (status 599)", `"599"`: "transient (status 599)", `600`: "overloaded (status 503)", `429.0`: "overloaded (status 503)",
+	} {
+		e := provider.FromResponse(provider.OpenAI, 503, nil, []byte(`{"error":{"code":`+code+`}}`), now)
+		assert.Equal(t, want, e.Verdict.String(), code)
+		assert.Equal(t, strings.Trim(code, `"`), e.Code)
+		assert.Equal(t, 503, e.Status)
 	}
 }
 
@@ -184,7 +198,7 @@ func TestAnyRefusal(t *testing.T) {
 
 		failed := r.status < 200 || r.status > 299
 		wait, hinted := e.Verdict.Class.RetryAfter()
-		if asked, ok := provider.RetryAfter(r.header, now); ok && failed && e.Verdict.Kind.IsTransient() {
+		if asked, ok := provider.RetryAfter(r.header, now); ok && failed && e.Verdict.Kind.Classification().IsTransient() {
 			require.True(t, hinted)
 			require.GreaterOrEqual(t, wait, asked, "never less than asked")
 		}
@@ -192,7 +206,7 @@ func TestAnyRefusal(t *testing.T) {
 			for _, should := range []bool{false, true} {
 				r.header.Set("X-Should-Retry", strconv.FormatBool(should))
 				e := provider.FromResponse(r.provider, r.status, r.header, r.body, now)
-				require.Equal(t, should, e.Verdict.Kind.IsTransient())
+				require.Equal(t, should, e.Verdict.Kind.Classification().IsTransient())
 			}
 		}
 		if e, failed := provider.FromEvent(r.provider, "", r.body); failed {
@@ -232,11 +246,11 @@ func checkError(t require.TestingT, e *provider.Error) {
 	require.Equal(t, -1, strings.IndexFunc(strings.TrimPrefix(text, "provider: "+string(e.Provider)), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", text)
 	require.NotEmpty(t, e.Verdict.Rule)
 	require.LessOrEqual(t, e.Verdict.Kind, provider.Ambiguous)
-	require.Equal(t, e.Verdict.Kind.IsTransient(), e.Verdict.Class.IsTransient())
+	require.Equal(t, e.Verdict.Kind.Classification().IsTransient(), e.Verdict.Class.IsTransient())
 	wait, hinted := e.Verdict.Class.RetryAfter()
 	require.GreaterOrEqual(t, wait, time.Duration(0))
 	if hinted {
-		require.True(t, e.Verdict.Kind.IsTransient(), "only what is transient has a wait")
+		require.True(t, e.Verdict.Kind.Classification().IsTransient(), "only what is transient has a wait")
 	}
 }
 
@@ -252,7 +266,7 @@ func FuzzFromResponse(f *testing.F) {
 		if utf8.ValidString(p) {
 			checkError(t, e)
 		}
-		if asked, ok := provider.RetryAfter(h, now); ok && e.Verdict.Kind.IsTransient() && (status < 200 || status > 299) {
+		if asked, ok := provider.RetryAfter(h, now); ok && e.Verdict.Kind.Classification().IsTransient() && (status < 200 || status > 299) {
 			wait, hinted := e.Verdict.Class.RetryAfter()
 			require.True(t, hinted)
 			require.GreaterOrEqual(t, wait, asked)

@@ -40,7 +40,7 @@ func FromEvent(p Provider, name string, data []byte) (e *Error, ok bool) {
 		r.typ = clean(name, maxWord)
 	}
 	e = classify(p, 0, r)
-	e.Verdict.hint(r.wait, r.hinted)
+	e.classify(r.wait, r.hinted)
 	return e, true
 }
 

@@ -22,7 +22,7 @@ func ExampleFromResponse() {
 	fmt.Println(retry.Classify(err))
 	// Output:
 	// open stream: provider: anthropic: 429 rate_limit_error: Too many requests
-	// transient, retry after 20s
+	// throttled, retry after 20s
 }
 
 // A day's quota is a 429 like any other, with a wait that leads nowhere. The

@@ -28,7 +28,7 @@ type report struct {
 	typ       string
 	message   string
 	requestID string
-	status    int // an HTTP status in the place of a code, 0 if there is none
+	status    int // an HTTP status, 400 to 599, in the place of a code; 0 if there is none
 	wait      time.Duration
 	hinted    bool
 }
@@ -137,7 +137,7 @@ func (r *report) readCode(o object) {
 		}
 		code = number.String()
 	}
-	if n, err := strconv.Atoi(code); err == nil && 100 <= n && n <= 599 {
+	if n, err := strconv.Atoi(code); err == nil && 400 <= n && n <= 599 {
 		r.status = n
 	}
 	r.addCode(code)

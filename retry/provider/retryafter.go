@@ -52,7 +52,8 @@ var waitHeaders = []struct {
 // Retry-After (seconds or an HTTP-date, RFC 9110, section 10.2.3),
 // Retry-After-Ms, X-Ms-Retry-After-Ms and X-Amz-Retry-After (milliseconds).
 // RFC 9110 allows one value; a header that came twice, or that a proxy joined
-// with commas, yields one Reading for each. Empty values are absent.
+// with commas, yields one Reading for each. Empty values are absent, and so are
+// headers whose name is not in canonical form ([http.CanonicalHeaderKey]).
 //
 // Dates count from the response's own Date header where it has a valid one, so
 // that neither clock needs to be right, and else from now. With a zero now and

@@ -173,6 +173,7 @@ func TestRetryAfter(t *testing.T) {
 		{"seconds", http.Header{"Retry-After": {"120"}}, 2 * time.Minute, true},
 		{"zero is an answer", http.Header{"Retry-After": {"0"}}, 0, true},
 		{"white space around", http.Header{"Retry-After": {" \t7\t "}}, 7 * time.Second, true},
+		{"white space that HTTP has not", http.Header{"Retry-After": {"7\v"}}, 0, false},
 		{"empty is absent", http.Header{"Retry-After": {""}}, 0, false},
 		{"blank is absent", http.Header{"Retry-After": {" \t"}}, 0, false},
 		{"negative", http.Header{"Retry-After": {"-5"}}, 0, false},

@@ -33,18 +33,15 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// IsTransient reports whether another attempt may succeed: for Transient,
-// Overloaded and Ambiguous.
-func (k Kind) IsTransient() bool {
-	return k == Transient || k == Overloaded || k == Ambiguous
-}
-
-// Classification returns the kind as a class without a hint.
+// Classification returns the kind as a class without a wait: transient for
+// Transient, Overloaded and Ambiguous, else permanent.
 func (k Kind) Classification() retry.Classification {
-	if k.IsTransient() {
+	switch k {
+	case Transient, Overloaded, Ambiguous:
 		return retry.Transient()
+	default:
+		return retry.Permanent()
 	}
-	return retry.Permanent()
 }
 
 // statuses holds every HTTP status whose kind is not that of its neighbours:

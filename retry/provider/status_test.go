@@ -45,7 +45,6 @@ func TestKind(t *testing.T) {
 	}
 	for _, tt := range tests {
 		assert.Equal(t, tt.name, tt.kind.String())
-		assert.Equal(t, tt.transient, tt.kind.IsTransient(), tt.name)
 		assert.Equal(t, tt.transient, tt.kind.Classification().IsTransient(), tt.name)
 	}
 	assert.Equal(t, retry.Permanent(), provider.Kind(0).Classification(), "the zero Kind is permanent")

@@ -1,0 +1,127 @@
+// Package dialect reads retry policies that were written for other systems,
+// and writes ours as Go.
+//
+// [Parse] takes the JSON of a gRPC service config, a Temporal retry policy, an
+// AWS Step Functions Retry field or an Envoy retry policy. What such a text
+// says of which errors to retry is not part of a [retry.Policy], which decides
+// when and not whether; it is listed in [Import.Ignored]. A key that the
+// dialect does not have, a value that has no meaning and a text that holds
+// more than one policy are errors that name the key.
+package dialect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+)
+
+// Import is a policy read from another system's text.
+type Import struct {
+	Policy retry.Policy
+	// Budget is the retry budget that came with it; the zero Budget if none
+	// did.
+	Budget retry.Budget
+	// Ignored lists the keys that were understood and have no place in a
+	// policy, in alphabetical order.
+	Ignored []string
+}
+
+// parsers maps the name of a dialect to its parser.
+var parsers = map[string]func([]byte) (Import, error){
+	"grpc":          parseGRPC,
+	"temporal":      parseTemporal,
+	"stepfunctions": parseStepFunctions,
+	"envoy":         parseEnvoy,
+}
+
+// Names returns the names of the dialects, in alphabetical order.
+func Names() []string { return slices.Sorted(maps.Keys(parsers)) }
+
+// Parse reads a policy in the named dialect.
+func Parse(name string, text []byte) (Import, error) {
+	parse, ok := parsers[name]
+	if !ok {
+		return Import{}, fmt.Errorf("dialect: unknown dialect %q (known: %s)", name, strings.Join(Names(), ", "))
+	}
+	in, err := parse(text)
+	if err == nil {
+		err = in.Policy.Validate()
+	}
+	if err != nil {
+		return Import{}, fmt.Errorf("dialect: %s: %w", name, err)
+	}
+	slices.Sort(in.Ignored)
+	return in, nil
+}
+
+// strict decodes JSON into v and refuses keys that v does not have.
+func strict(text []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("empty text")
+		}
+		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if d.More() {
+		return errors.New("more text after the policy")
+	}
+	return nil
+}
+
+// field names the field that a value came from when it cannot be read.
+func field(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }
+
+// protoDuration is a duration in protobuf's JSON: seconds with up to nine
+// decimals and an s, such as "0.1s".
+type protoDuration string
+
+func (d protoDuration) read() (time.Duration, error) {
+	seconds, ok := strings.CutSuffix(string(d), "s")
+	whole, nanos, _ := strings.Cut(seconds, ".")
+	if !ok || whole == "" || len(nanos) > 9 || strings.Trim(whole+nanos, "0123456789") != "" {
+		return 0, fmt.Errorf("%q is no duration such as \"0.1s\"", string(d))
+	}
+	s, err1 := strconv.ParseInt(whole, 10, 64)
+	n, err2 := strconv.ParseInt((nanos + "000000000")[:9], 10, 64)
+	if err1 != nil || err2 != nil || s > math.MaxInt64/int64(time.Second)-1 {
+		return 0, fmt.Errorf("%q is longer than 292 years", string(d))
+	}
+	return time.Duration(s)*time.Second + time.Duration(n), nil
+}
+
+// multiplier checks a growth factor; Go's zero value means that it is absent.
+func multiplier(m, otherwise float64) (float64, error) {
+	switch {
+	case m == 0:
+		m = otherwise
+	case !(m >= 1 && m <= retry.MaxMultiplier):
+		return 0, fmt.Errorf("%v is outside 1 to %d", m, retry.MaxMultiplier)
+	}
+	if m == 2 {
+		return 0, nil // what 0 means
+	}
+	return m, nil
+}
+
+// present appends the names of the keys that stand in the text.
+func present(keys map[string]bool) []string {
+	var names []string
+	for name, there := range keys {
+		if there {
+			names = append(names, name)
+		}
+	}
+	return names
+}

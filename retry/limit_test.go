@@ -1,0 +1,489 @@
+package retry_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/fakeclock"
+	"github.com/retrykit/retrykit/retry"
+)
+
+func newBucket(t testing.TB, b retry.Budget) *retry.Bucket {
+	t.Helper()
+	bucket, err := retry.NewBucket(b)
+	require.NoError(t, err)
+	return bucket
+}
+
+// Attempts per call and share of calls that succeed, when every attempt fails
+// with the same probability: the published figures and their closed forms, by
+// the real loop.
+func TestBudgetsUnderConstantFailure(t *testing.T) {
+	const tenth = retry.Token / 10
+	tests := []struct {
+		name     string
+		budget   retry.Budget
+		attempts int
+		throttle bool
+		want     map[float64][2]float64 // probability: {attempts per call, % that succeed}
+	}{
+		{"none", retry.Budget{}, 3, false, map[float64][2]float64{.05: {1.052, 99.99}, .1: {1.110, 99.90}, .3: {1.389, 97.3}, .5: {1.748, 87.5}, .9: {2.711, 27.1}, 1: {3, 0}}},
+		{"per call", retry.PerCallBudget(5*retry.Token, tenth), 4, false, map[float64][2]float64{.05: {1.052, 100}, .1: {1.093, 98.4}, .2: {1.1, 88}, .5: {1.1, 55}, .9: {1.1, 11.1}, 1: {1.1, 0}}},
+		{"per success", retry.PerSuccessBudget(5*retry.Token, tenth), 4, false, map[float64][2]float64{.05: {1.052, 100}, .1: {1.092, 98.2}, .2: {1.087, 86.9}, .5: {1.053, 52.7}, .9: {1.010, 10.2}, 1: {1, 0}}},
+		{"AWS before 2026", retry.AWSLegacyBudget(), 3, false, map[float64][2]float64{.05: {1.053, 100}, .1: {1.111, 99.9}, .3: {1.390, 97.3}, .5: {1.253, 62.8}, .75: {1.072, 26.8}, .9: {1.023, 10.3}, 1: {1.001, 0}}},
+		{"AWS since 2026", retry.AWSBudget(), 3, false, map[float64][2]float64{.1: {1.111, 99.9}, .2: {1.240, 99.2}, .3: {1.168, 81.8}, .5: {1.072, 53.7}, .9: {1.008, 10}, 1: {1, 0}}},
+		{"AWS since 2026, throttled", retry.AWSBudget(), 3, true, map[float64][2]float64{.1: {1.110, 99.9}, .3: {1.390, 97.3}, .5: {1.201, 60.2}, .75: {1.067, 26.6}, 1: {1, 0}}},
+		{"gRPC", retry.GRPCBudget(10*retry.Token, tenth), 4, false, map[float64][2]float64{.05: {1.052, 99.95}, .1: {1.020, 91.8}, .2: {1, 80.1}, .5: {1, 50}, 1: {1, 0}}},
+		{"ratio", retry.RatioBudget(tenth, 2*time.Minute), 3, false, map[float64][2]float64{.05: {1.052, 99.9}, .2: {1.1, 88.1}, .5: {1.1, 55}, .9: {1.1, 10.9}, 1: {1.1, 0}}},
+		{"Finagle", retry.FinagleBudget(10*time.Second, 2*tenth, 0), 3, false, map[float64][2]float64{.5: {1.2, 60}, 1: {1.2, 0}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for p, want := range tt.want {
+				attempts, succeeded := underFailure(t, tt.budget, tt.attempts, p, tt.throttle)
+				assert.InDelta(t, want[0], attempts, 0.016, "p=%v: attempts per call", p)
+				assert.InDelta(t, want[1], succeeded, 1, "p=%v: %% of calls that succeed", p)
+			}
+		})
+	}
+}
+
+// underFailure makes calls whose attempts fail with probability p, one every
+// 10 ms and without waits, and returns the attempts per call and the share
+// that succeeded in percent.
+func underFailure(t *testing.T, b retry.Budget, maxAttempts int, p float64, throttle bool) (attempts, succeeded float64) {
+	const calls = 20_000
+	class := retry.Transient()
+	if throttle {
+		class = class.Throttled()
+	}
+	failure := error(&classed{"503", class})
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	r := newRetrier(t, retry.Config{Policy: retry.Policy{MaxAttempts: maxAttempts}, Clock: clock, Limit: newBucket(t, b)})
+	words := rand.New(rand.NewPCG(1, 1))
+	made, ok := 0, 0
+	for range calls {
+		clock.Sleep(10 * time.Millisecond)
+		_, err := retry.Do(context.Background(), r, func(context.Context) (int, error) {
+			made++
+			if words.Float64() < p {
+				return 0, failure
+			}
+			return 0, nil
+		})
+		if err == nil {
+			ok++
+		}
+	}
+	return float64(made) / calls, float64(ok) / calls * 100
+}
+
+func TestTokensAsText(t *testing.T) {
+	for want, tokens := range map[string]retry.Tokens{
+		"0": 0, "1": retry.Token, "0.1": retry.Token / 10, "-0.5": -retry.Token / 2, "12.345": 12345, "-3.2": -3200, "500": 500 * retry.Token,
+	} {
+		assert.Equal(t, want, tokens.String())
+	}
+}
+
+// One bucket, step by step.
+func TestBucket(t *testing.T) {
+	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(s float64) time.Time { return t0.Add(time.Duration(s * float64(time.Second))) }
+	busy, slow, late := retry.Transient(), retry.Transient().Throttled(), retry.Transient().TimedOut()
+	type step struct {
+		what   string // allow, refuse, ok, fail
+		at     float64
+		number int
+		class  retry.Classification
+		tokens retry.Tokens // after it
+	}
+	tests := []struct {
+		name   string
+		budget retry.Budget
+		steps  []step
+	}{
+		{"per success", retry.PerSuccessBudget(2*retry.Token, 500), []step{
+			{"allow", 0, 1, retry.Permanent(), 2000},
+			{"fail", 0, 1, busy, 2000},
+			{"allow", 0, 2, busy, 1000},
+			{"allow", 0, 3, busy, 0},
+			{"refuse", 0, 4, busy, 0},
+			{"ok", 0, 1, busy, 500},
+			{"refuse", 0, 2, busy, 500},
+			{"ok", 0, 1, busy, 1000},
+			{"allow", 0, 2, busy, 0},
+			{"ok", 9, 1, busy, 500},
+			{"ok", 9, 1, busy, 1000},
+			{"ok", 9, 1, busy, 1500},
+			{"ok", 9, 1, busy, 2000},
+			{"ok", 9, 1, busy, 2000},
+		}},
+		{"gRPC: allowed above half, not at half", retry.GRPCBudget(4*retry.Token, 100), []step{
+			{"fail", 0, 1, busy, 3000},
+			{"allow", 0, 2, busy, 3000},
+			{"fail", 0, 2, retry.Permanent(), 3000},
+			{"fail", 0, 2, busy, 2000},
+			{"refuse", 0, 3, busy, 2000},
+			{"ok", 0, 1, busy, 2100},
+			{"allow", 0, 2, busy, 2100},
+			{"fail", 0, 1, busy, 1100},
+			{"fail", 0, 1, busy, 100},
+			{"fail", 0, 1, busy, 0},
+		}},
+		{"AWS before 2026", retry.AWSLegacyBudget(), []step{
+			{"allow", 0, 2, busy, 495_000},
+			{"allow", 0, 3, late, 485_000},
+			{"ok", 0, 3, late, 496_000},
+			{"ok", 0, 1, late, 497_000},
+		}},
+		{"AWS since 2026", retry.AWSBudget(), []step{
+			{"allow", 0, 2, busy, 486_000},
+			{"allow", 0, 3, slow, 481_000},
+			{"ok", 0, 3, slow, 486_000},
+			{"ok", 0, 1, slow, 487_000},
+		}},
+		{"tokens expire with the window", retry.RatioBudget(500, 10*time.Second), []step{
+			{"allow", 0, 1, busy, 500},
+			{"refuse", 1, 2, busy, 500},
+			{"allow", 2, 1, busy, 1000},
+			{"allow", 3, 2, busy, 0},
+			{"allow", 10.9, 1, busy, 500},
+			{"allow", 11, 1, busy, 500},
+			{"allow", 13, 1, busy, 500},
+			{"allow", 14, 1, busy, 2000},
+			{"refuse", 100, 2, busy, 0},
+		}},
+		{"a floor is always there", retry.FinagleBudget(10*time.Second, 0, 1), []step{
+			{"allow", 0, 2, busy, 9000},
+			{"allow", 0, 2, busy, 8000},
+			{"ok", 12, 1, busy, 10_000},
+		}},
+		{"the zero budget never refuses", retry.Budget{}, []step{
+			{"allow", 0, 2, busy, 0},
+			{"fail", 0, 2, busy, 0},
+			{"allow", 0, 1000, busy, 0},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBucket(t, tt.budget)
+			for i, s := range tt.steps {
+				switch s.what {
+				case "allow", "refuse":
+					assert.Equal(t, s.what == "allow", b.Allow(at(s.at), s.number, s.class), "step %d", i)
+				default:
+					b.Report(at(s.at), s.number, s.what == "ok", s.class)
+				}
+				assert.Equal(t, s.tokens, b.Tokens(at(s.at)), "after step %d", i)
+			}
+		})
+	}
+}
+
+func TestInvalidLimits(t *testing.T) {
+	for want, b := range map[string]retry.Budget{
+		"retry: budget: Capacity is negative: -0.001":                                       {Capacity: -1},
+		"retry: budget: PerCall is negative: -1":                                            {PerCall: -retry.Token},
+		"retry: budget: Cost is negative: -1":                                               {Cost: -retry.Token},
+		"retry: budget: Window is negative: -1s (use 0 for tokens that do not expire)":      {Window: -time.Second},
+		"retry: budget: Window is 9ns, shorter than 10 ns":                                  {Window: 9},
+		"retry: budget: Capacity is set, but tokens expire (use Floor, or no Window)":       {Window: time.Second, Capacity: 1},
+		"retry: budget: Floor is set, but tokens do not expire (use Capacity, or a Window)": {Floor: 1},
+		"retry: budget: Capacity is 0, so no retry could ever be paid":                      {Cost: 1},
+	} {
+		_, err := retry.NewBucket(b)
+		assert.EqualError(t, err, want)
+	}
+	for want, b := range map[string]retry.Breaker{
+		"retry: breaker: Failures is 0, want at least 1":       {},
+		"retry: breaker: OpenFor is negative: -1s":             {Failures: 1, OpenFor: -time.Second},
+		"retry: breaker: Probes is negative: -1 (use 0 for 1)": {Failures: 1, Probes: -1},
+	} {
+		_, err := retry.NewCircuit(b)
+		assert.EqualError(t, err, want)
+	}
+	for want, th := range map[string]retry.Throttle{
+		"retry: throttle: Multiplier is 0.999, want at least 1": {Multiplier: 999, Window: time.Minute},
+		"retry: throttle: Window is 0s, shorter than 10 ns":     {Multiplier: 2 * retry.Token},
+	} {
+		_, err := retry.NewThrottler(th, nil)
+		assert.EqualError(t, err, want)
+	}
+}
+
+// One circuit, step by step.
+func TestCircuit(t *testing.T) {
+	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	busy, denied := retry.Transient(), retry.Permanent()
+	c, err := retry.NewCircuit(retry.Breaker{Failures: 2, OpenFor: 10 * time.Second, Probes: 2})
+	require.NoError(t, err)
+	allow := func(s int) bool { return c.Allow(t0.Add(time.Duration(s)*time.Second), 1, denied) }
+	fail := func(s int, class retry.Classification) {
+		c.Report(t0.Add(time.Duration(s)*time.Second), 1, false, class)
+	}
+	succeed := func(s int) { c.Report(t0.Add(time.Duration(s)*time.Second), 1, true, denied) }
+
+	fail(0, busy)
+	assert.True(t, allow(0), "one failure")
+	fail(0, denied)
+	fail(0, busy)
+	assert.True(t, allow(0), "an answer between two failures")
+	fail(1, busy)
+	assert.False(t, allow(1), "two in a row open it")
+	assert.False(t, allow(10))
+	assert.True(t, allow(11), "half-open: one probe")
+	assert.True(t, allow(11), "and a second")
+	assert.False(t, allow(11), "but no third")
+	c.Abandon(t0, 1)
+	assert.True(t, allow(11), "an abandoned probe makes room")
+	succeed(12)
+	fail(12, busy)
+	assert.False(t, allow(21), "a failed probe opens it again, from that moment")
+	assert.True(t, allow(22))
+	succeed(22)
+	assert.True(t, allow(22))
+	assert.True(t, allow(22))
+	assert.False(t, allow(22), "still half-open after one of two")
+	succeed(22)
+	for range 9 {
+		assert.True(t, allow(22), "closed")
+	}
+}
+
+// A server that accepts a share of what it gets: a throttler of multiplier K
+// refuses nothing while it accepts more than 1/K, and lets through about K
+// requests for each one accepted below that.
+func TestThrottler(t *testing.T) {
+	for _, accept := range []float64{1, 0.6, 0} {
+		th, err := retry.NewThrottler(retry.Throttle{Multiplier: 2 * retry.Token, Window: 2 * time.Minute}, retry.Seeded(1, 0)(1))
+		require.NoError(t, err)
+		words := rand.New(rand.NewPCG(1, 2))
+		now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+		allowed := 0
+		const n = 20_000
+		for range n {
+			now = now.Add(10 * time.Millisecond)
+			if th.Allow(now, 1, retry.Permanent()) {
+				allowed++
+				th.Report(now, 1, words.Float64() < accept, retry.Transient())
+			}
+		}
+		share := float64(allowed) / n
+		if accept > 0.5 {
+			assert.Greater(t, share, 0.99, "accepting %v", accept)
+		} else {
+			assert.Less(t, share, 0.01, "accepting %v", accept)
+			assert.Greater(t, allowed, 1, "it goes on trying")
+		}
+	}
+	t.Run("a permanent error is an answer", func(t *testing.T) {
+		th, err := retry.NewThrottler(retry.Throttle{Multiplier: retry.Token, Window: time.Minute}, &words{})
+		require.NoError(t, err)
+		now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+		for range 5 {
+			assert.True(t, th.Allow(now, 1, retry.Permanent()), "no word is drawn while nothing was turned away")
+			th.Report(now, 1, false, retry.Permanent())
+		}
+	})
+	t.Run("the formula", func(t *testing.T) {
+		// 3 requests, none accepted: refuse with 3/4.
+		for word, want := range map[uint64]bool{3<<62 - 1: false, 3 << 62: true} {
+			src := &words{^uint64(0), ^uint64(0), word}
+			th, err := retry.NewThrottler(retry.Throttle{Multiplier: 2 * retry.Token, Window: time.Minute}, src)
+			require.NoError(t, err)
+			now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+			for range 3 {
+				require.True(t, th.Allow(now, 1, retry.Permanent()))
+			}
+			assert.Equal(t, want, th.Allow(now, 1, retry.Permanent()))
+		}
+	})
+}
+
+// ledger is a limit that writes down what it is asked and allows n attempts.
+type ledger struct {
+	n   int
+	log []string
+}
+
+func (l *ledger) Allow(_ time.Time, number int, class retry.Classification) bool {
+	l.log = append(l.log, fmt.Sprintf("allow %d %v", number, class))
+	l.n--
+	return l.n >= 0
+}
+
+func (l *ledger) Report(_ time.Time, number int, ok bool, class retry.Classification) {
+	l.log = append(l.log, fmt.Sprintf("report %d %v %v", number, ok, class))
+}
+
+func (l *ledger) Abandon(_ time.Time, number int) {
+	l.log = append(l.log, fmt.Sprintf("abandon %d", number))
+}
+
+func TestALimitIsAskedAndTold(t *testing.T) {
+	busy := hinted("429", time.Second)
+	run := func(l *ledger, ctx context.Context, clock *fakeclock.Clock, errs ...error) error {
+		_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: clock, Limit: l}), newWeather(clock, errs...).call)
+		return err
+	}
+	t.Run("success on a retry", func(t *testing.T) {
+		l := &ledger{n: 9}
+		require.NoError(t, run(l, t.Context(), auto(), busy))
+		assert.Equal(t, []string{
+			"allow 1 permanent", "report 1 false transient, retry after 1s",
+			"allow 2 transient, retry after 1s", "report 2 true transient, retry after 1s",
+		}, l.log)
+	})
+	t.Run("the last failure is reported with its class, once", func(t *testing.T) {
+		l := &ledger{n: 9}
+		assert.Equal(t, busy, run(l, t.Context(), auto(), busy, busy, busy))
+		assert.Equal(t, "report 3 false transient, retry after 1s", l.log[len(l.log)-1])
+		assert.Len(t, l.log, 6)
+	})
+	t.Run("a refused retry returns the last error at once", func(t *testing.T) {
+		l, clock := &ledger{n: 1}, auto()
+		assert.True(t, run(l, t.Context(), clock, busy) == busy)
+		assert.Zero(t, clock.Elapsed())
+	})
+	t.Run("a refused first attempt is an error of its own", func(t *testing.T) {
+		l := &ledger{}
+		err := run(l, t.Context(), auto())
+		var refused *retry.RefusedError
+		require.ErrorAs(t, err, &refused)
+		assert.Same(t, l, refused.Limit)
+		assert.EqualError(t, err, "retry: refused before the first attempt by a limit (*retry_test.ledger)")
+		assert.Equal(t, retry.Transient(), retry.Classify(err))
+		assert.Equal(t, []string{"allow 1 permanent"}, l.log)
+	})
+	t.Run("a permanent failure asks for nothing", func(t *testing.T) {
+		l := &ledger{n: 9}
+		require.Error(t, run(l, t.Context(), auto(), permanent("401")))
+		assert.Equal(t, []string{"allow 1 permanent", "report 1 false permanent"}, l.log)
+	})
+	t.Run("cancelled in the wait", func(t *testing.T) {
+		l, clock := &ledger{n: 9}, auto()
+		ctx, cancel := fakeclock.WithCancel(t.Context(), clock)
+		defer clock.AfterFunc(time.Millisecond, cancel).Stop()
+		require.Error(t, run(l, ctx, clock, busy))
+		assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, retry after 1s", "allow 2 transient, retry after 1s", "abandon 2"}, l.log)
+	})
+	t.Run("no time left: the limit is not asked", func(t *testing.T) {
+		l, clock := &ledger{n: 9}, auto()
+		ctx, cancel := fakeclock.WithTimeout(t.Context(), clock, time.Second)
+		defer cancel()
+		require.Error(t, run(l, ctx, clock, busy))
+		assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, retry after 1s"}, l.log)
+	})
+	t.Run("cancelled in the attempt", func(t *testing.T) {
+		l := &ledger{n: 9}
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: auto(), Limit: l}), func(context.Context) (int, error) {
+			cancel()
+			return 0, ctx.Err()
+		})
+		require.Error(t, err)
+		assert.Equal(t, []string{"allow 1 permanent", "abandon 1"}, l.log)
+	})
+	t.Run("an attempt that timed out says so", func(t *testing.T) {
+		l, clock := &ledger{n: 9}, auto()
+		var starts []time.Duration
+		_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: bounded(2), Clock: clock, Limit: l}),
+			slow(clock, []time.Duration{time.Hour, 0}, []error{nil, nil}, &starts))
+		require.NoError(t, err)
+		assert.Equal(t, []string{"allow 1 permanent", "report 1 false timed out", "allow 2 timed out", "report 2 true timed out"}, l.log)
+	})
+}
+
+func TestLimitsAreSafeForConcurrentUse(t *testing.T) {
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	circuit, err := retry.NewCircuit(retry.Breaker{Failures: 3})
+	require.NoError(t, err)
+	throttler, err := retry.NewThrottler(retry.Throttle{Multiplier: retry.Token, Window: time.Minute}, retry.Seeded(1, 0)(1))
+	require.NoError(t, err)
+	bucket := newBucket(t, retry.PerCallBudget(1000*retry.Token, 0))
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for i := range 100 {
+				for _, l := range []retry.Limit{circuit, throttler, bucket} {
+					if l.Allow(now, 2, retry.Transient()) {
+						l.Report(now, 2, i%3 == 0, retry.Transient())
+					}
+					l.Abandon(now, 2)
+				}
+			}
+		})
+	}
+	group.Wait()
+	assert.Equal(t, 200*retry.Token, bucket.Tokens(now), "no withdrawal is lost")
+}
+
+func ExampleBucket() {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	bucket, err := retry.NewBucket(retry.PerCallBudget(retry.Token, retry.Token/10))
+	if err != nil {
+		panic(err)
+	}
+	r, err := retry.New(retry.Config{Policy: retry.Policy{MaxAttempts: 3, BaseDelay: time.Second}, Clock: clock, Limit: bucket})
+	if err != nil {
+		panic(err)
+	}
+	attempts := 0
+	for range 20 {
+		_, _ = retry.Do(context.Background(), r, func(context.Context) (int, error) {
+			attempts++
+			return 0, &statusError{code: 503}
+		})
+	}
+	fmt.Println(attempts, "attempts for 20 calls, not 60")
+	// Output: 22 attempts for 20 calls, not 60
+}
+
+func ExampleCircuit() {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	circuit, err := retry.NewCircuit(retry.Breaker{Failures: 3, OpenFor: time.Minute})
+	if err != nil {
+		panic(err)
+	}
+	r, err := retry.New(retry.Config{Policy: retry.Policy{MaxAttempts: 5, BaseDelay: time.Second}, Clock: clock, Limit: circuit})
+	if err != nil {
+		panic(err)
+	}
+	call := func() {
+		_, err := retry.Do(context.Background(), r, func(context.Context) (int, error) { return 0, &statusError{code: 503} })
+		fmt.Println(clock.Elapsed(), err)
+	}
+	call()
+	call()
+	clock.Sleep(time.Minute)
+	call()
+	// Output:
+	// 3s status 503
+	// 3s retry: refused before the first attempt by a limit (*retry.Circuit)
+	// 1m3s status 503
+}
+
+func ExampleThrottler() {
+	throttler, err := retry.NewThrottler(retry.Throttle{Multiplier: 2 * retry.Token, Window: 2 * time.Minute}, retry.Seeded(1, 0)(0))
+	if err != nil {
+		panic(err)
+	}
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	sent := 0
+	for range 1000 {
+		if throttler.Allow(now, 1, retry.Permanent()) {
+			sent++
+			throttler.Report(now, 1, false, retry.Transient())
+		}
+	}
+	fmt.Println(sent < 20)
+	// Output: true
+}

@@ -1,0 +1,90 @@
+package retryhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/provider"
+)
+
+// StatusError is what a [*retry.CancelledError] carries of the response that
+// was being waited on when the context ended. Its body is gone.
+type StatusError struct {
+	StatusCode int
+	Header     http.Header
+}
+
+// Error returns the status, such as "429 Too Many Requests".
+func (e *StatusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode)))
+}
+
+// refusal is a response that may be tried again. While it is not replaced its
+// body is unread, for the caller.
+type refusal struct {
+	StatusError
+	class     retry.Classification
+	resp      *http.Response
+	transport *Transport
+}
+
+var (
+	_ retry.Retryable = (*refusal)(nil)
+	_ retry.Leftover  = (*refusal)(nil)
+)
+
+func (r *refusal) RetryClassification() retry.Classification { return r.class }
+
+// Unwrap lets errors.As find the exported part.
+func (r *refusal) Unwrap() error { return &r.StatusError }
+
+func (r *refusal) Hold(release func()) { releaseWithBody(r.resp, release) }
+
+// Discard drains the body so that the connection can be used again, as far as
+// the limits allow, and closes it.
+func (r *refusal) Discard() {
+	body := r.resp.Body
+	timer := r.transport.clock.AfterFunc(r.transport.config.DrainTime, func() { body.Close() })
+	_, _ = io.CopyN(io.Discard, body, r.transport.config.DrainBytes)
+	timer.Stop()
+	body.Close()
+}
+
+// broken is an attempt without a response. It states its class, so that a
+// timeout does not make a request that must not be sent twice transient.
+type broken struct {
+	error
+	class retry.Classification
+}
+
+var _ retry.Retryable = (*broken)(nil)
+
+func (b *broken) RetryClassification() retry.Classification { return b.class }
+func (b *broken) Unwrap() error                             { return b.error }
+
+// kindOf says what an error of a round trip means: transient if the request
+// did not leave, ambiguous if it may have, permanent if the network has no part
+// in it.
+func kindOf(err error) provider.Kind {
+	var operation *net.OpError
+	var lookup *net.DNSError
+	var network net.Error
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &operation) && operation.Op == "dial", errors.As(err, &lookup):
+		return provider.Transient
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &errno), errors.As(err, &network),
+		strings.HasPrefix(err.Error(), "http2: "): // whose types net/http does not export
+		return provider.Ambiguous
+	}
+	return provider.Permanent
+}
