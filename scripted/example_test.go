@@ -157,11 +157,11 @@ func ExampleStream_Steps() {
 }
 
 func ExampleError() {
-	err := scripted.NewModel(must("429 retry-after=2s message=\"slow down\"")).Do(context.Background())
+	err := scripted.NewModel(must("500 retry-after=2s message=\"try again\"")).Do(context.Background())
 	fmt.Println(err)
 	fmt.Println(retry.Classify(fmt.Errorf("asking: %w", err)))
 	// Output:
-	// 429: slow down
+	// 500: try again
 	// transient, retry after 2s
 }
 

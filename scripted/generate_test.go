@@ -234,6 +234,13 @@ var scripts = rapid.Custom(func(t *rapid.T) *scripted.Script {
 		s.Turns, s.Blocks = body(t)
 	}
 	s.Expects = someExpects(t)
+	blocks := len(s.Blocks)
+	for _, l := range s.Lanes {
+		blocks += len(l.Blocks)
+	}
+	if blocks == 0 && with("calls") {
+		s.Calls, s.AtOnce = rapid.IntRange(1, scripted.MaxCalls).Draw(t, "calls"), rapid.Bool().Draw(t, "at once")
+	}
 	return s
 })
 

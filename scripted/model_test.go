@@ -68,7 +68,12 @@ func TestFailures(t *testing.T) {
 			var e *scripted.Error
 			require.ErrorAs(t, err, &e)
 			assert.Equal(t, tt.text, err.Error())
-			assert.Equal(t, tt.class, retry.Classify(err))
+			class := retry.Classify(err)
+			assert.Equal(t, tt.class.IsTransient(), class.IsTransient())
+			want, wantHint := tt.class.RetryAfter()
+			got, hint := class.RetryAfter()
+			assert.Equal(t, want, got)
+			assert.Equal(t, wantHint, hint)
 			if tt.below != nil {
 				assert.ErrorIs(t, err, tt.below)
 			}
@@ -203,6 +208,8 @@ func TestRecordsAreCopies(t *testing.T) {
 	assert.EqualError(t, err, "scripted: Recv on a closed stream")
 	assert.Zero(t, m.Open())
 	assert.Equal(t, "scripted", m.Name())
+	assert.Equal(t, "scripted", m.Model())
+	assert.Equal(t, "gpt", m.As("gpt").Model())
 }
 
 func TestTheUsersOwnErrors(t *testing.T) {

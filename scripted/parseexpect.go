@@ -100,21 +100,14 @@ func (p *parser) op(e *Expect) bool {
 		if kind := e.Subject.kind(); kind == isNumber || kind == isTime {
 			return true
 		}
-		return p.fail(begin, len(word), fmt.Sprintf("%s is compared with %s", article(e.Subject), e.Subject.ops()))
+		return p.fail(begin, len(word), fmt.Sprintf("%s is compared with %s", e.Subject, e.Subject.ops()))
 	case Contains:
 		if e.Subject.kind() == isText {
 			return true
 		}
-		return p.fail(begin, len(word), fmt.Sprintf("%s is compared with %s", article(e.Subject), e.Subject.ops()))
+		return p.fail(begin, len(word), fmt.Sprintf("%s is compared with %s", e.Subject, e.Subject.ops()))
 	}
 	return p.fail(begin, len(word), fmt.Sprintf("want a comparison, not %q: %s", word, e.Subject.ops()))
-}
-
-func article(s Subject) string {
-	if strings.IndexByte("aeiou", s[0]) >= 0 {
-		return "an " + string(s)
-	}
-	return "a " + string(s)
 }
 
 // ops lists the comparisons that a subject has.

@@ -58,7 +58,11 @@ func (p *parser) stream(begin int) bool {
 			return false
 		}
 	}
-	if _, finished := s.End.(Finish); openTool > 0 && (s.End == nil || finished) {
+	_, finished := s.End.(Finish)
+	if finished && !p.atEnd() && endsStream(p.peek()) {
+		return p.fail(p.pos, len(p.peek()), "usage and finish come with the terminal chunk, which a stream that breaks has not")
+	}
+	if openTool > 0 && (s.End == nil || finished) {
 		return p.fail(openTool-1, len("tool"), "the arguments of this tool call are not JSON: it must be the last in a stream that breaks (cut, eof, stall or an error)")
 	}
 	if len(p.items) > 0 {
@@ -230,6 +234,9 @@ func (p *parser) finishing(word string) (Ending, bool) {
 		return f, ok
 	}
 	begin, reason := p.wordAfterBlanks()
+	if reason == "" {
+		return nil, p.fail(begin, 0, "finish needs a reason, such as: finish max_tokens")
+	}
 	f.Reason = retry.FinishReason(reason)
 	if !slices.Contains(finishReasons, f.Reason) {
 		return nil, p.fail(begin, len(reason), fmt.Sprintf("unknown finish reason %q%s; put another provider's in quotes", reason, suggest(reason, finishReasons)))

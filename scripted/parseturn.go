@@ -279,8 +279,10 @@ func (p *parser) turn(begin int, answer Answer) bool {
 func (p *parser) oddInTurn(word string) bool {
 	known := []string{"after", "forever"}
 	switch {
-	case word == "after" || word == "forever" || isRepeat(word):
-		return p.fail(p.pos, len(word), fmt.Sprintf("a second %q for one turn", word))
+	case word == "after":
+		return p.fail(p.pos, len(word), "a second latency for one turn")
+	case word == "forever" || isRepeat(word):
+		return p.fail(p.pos, len(word), "a second repetition for one turn")
 	case strings.Contains(word, "="):
 		return p.fail(p.pos, len(word), fmt.Sprintf("%q: keys and headers belong to a status, such as: 429 retry-after=1s", word))
 	case word != "":

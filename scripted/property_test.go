@@ -85,7 +85,7 @@ var bad = []struct {
 	{text: "ok finish max_token", at: 10, length: 9, say: `did you mean "max_tokens"?`},
 	{text: "expect attemps == 2", at: 7, length: 7, say: `did you mean "attempts"?`},
 	{text: "expect outcome == succes", at: 18, length: 6, say: `did you mean "success"?`},
-	{text: "expect outcome < success", at: 15, length: 1, say: "an outcome is compared with == or !="},
+	{text: "expect outcome < success", at: 15, length: 1, say: "outcome is compared with == or !="},
 	{text: "expect wait[0] == 1s", at: 12, length: 1, say: "the first is wait[1]"},
 	{text: "expect no erly-retry", at: 10, length: 10, say: `did you mean "early-retry"?`},
 	{text: "expect total in 2s..1s", at: 16, length: 6, say: "nothing lies in this range"},

@@ -69,15 +69,25 @@ func (c *call) asked(i int) (least, most time.Duration, ok bool) {
 	if a.failed == nil || a.wait == nil || a.wait.Class != "transient" {
 		return 0, 0, false
 	}
-	f := retry.Failure{Attempt: a.number, Class: retry.Transient(), Elapsed: a.failed.At - c.attempts[0].at}
-	if a.wait.RetryAfter != nil {
-		f.Class = retry.TransientAfter(*a.wait.RetryAfter)
-	}
+	f := retry.Failure{Attempt: a.number, Elapsed: a.failed.At - c.attempts[0].at}
 	if i > 0 && c.attempts[i-1].wait != nil && c.attempts[i-1].wait.Wait != nil {
 		f.Previous = *c.attempts[i-1].wait.Wait
 	}
-	low, high := c.policy.Decide(f, word(0)), c.policy.Decide(f, word(math.MaxUint64))
-	return low.Wait, high.Wait, low.Retry() && high.Retry()
+	class := retry.Transient()
+	if a.wait.RetryAfter != nil {
+		class = retry.TransientAfter(*a.wait.RetryAfter)
+	}
+	least = math.MaxInt64
+	for _, f.Class = range []retry.Classification{class, class.Throttled()} { // a trace does not tell which
+		for _, chance := range []word{0, math.MaxUint64} {
+			d := c.policy.Decide(f, chance)
+			if !d.Retry() {
+				return 0, 0, false
+			}
+			least, most = min(least, d.Wait), max(most, d.Wait)
+		}
+	}
+	return least, most, true
 }
 
 // word is a source that draws one word for ever.
