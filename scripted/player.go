@@ -150,9 +150,6 @@ func (c *cursor) next() (t Turn, ok bool) {
 		return Turn{}, false
 	}
 	t = c.turns[c.index]
-	if t.Repeat == Forever {
-		return t, true
-	}
 	if c.used++; c.used == t.times() {
 		c.index, c.used = c.index+1, 0
 	}

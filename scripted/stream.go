@@ -106,10 +106,8 @@ func (s *stream) Recv() (retry.StreamChunk, error) {
 		return nil, errClosed
 	}
 	for len(s.steps) > 0 {
-		step := &s.steps[0]
-		pause := step.Pause
-		step.Pause = 0 // a pause that the context interrupts is over
-		if err := sleep(s.ctx, s.model.clock(), pause); err != nil {
+		step := s.steps[0]
+		if err := sleep(s.ctx, s.model.clock(), step.Pause); err != nil {
 			return nil, err
 		}
 		s.steps = s.steps[1:]
