@@ -76,7 +76,14 @@ func members(archive string) []member {
 // Edit gives an expectation a new value.
 type Edit struct {
 	Expect Expect // as it was parsed
-	Value  string // as it is to be written
+	Value  string // of an error or text the text itself, else as it is written
+}
+
+func (e Edit) text() string {
+	if e.Expect.Subject.kind() == isText {
+		return quote(e.Value)
+	}
+	return e.Value
 }
 
 // Rewrite returns the text that the expectations were parsed from, with their
@@ -97,7 +104,7 @@ func Rewrite(text string, edits []Edit) string {
 		at := int32(0)
 		for _, e := range byLine[number] {
 			from, to := e.Expect.value.from-1+shift, e.Expect.value.to-1+shift
-			b.WriteString(line[at:from] + e.Value)
+			b.WriteString(line[at:from] + e.text())
 			at = to
 		}
 		b.WriteString(line[at:])

@@ -151,7 +151,7 @@ func (e Expect) wanted() string {
 	case isWord:
 		return e.Text
 	case isText:
-		return Quote(e.Text)
+		return quote(e.Text)
 	}
 	if e.Op == In {
 		return show(e.Number) + ".." + show(e.High)

@@ -74,7 +74,7 @@ func laneNode(l Lane) node {
 // title returns the lane as its head has it, such as
 // lane "writer" when model=gpt-4o.
 func (l Lane) title() string {
-	s := "lane " + Quote(l.Name)
+	s := "lane " + quote(l.Name)
 	for i, f := range l.When {
 		if i == 0 {
 			s += " when"
@@ -117,7 +117,7 @@ func failureText(f any, last bool) string {
 		if last && isBareReason(f.Reason) {
 			return "permanent: " + f.Reason
 		}
-		return "permanent: " + Quote(f.Reason)
+		return "permanent: " + quote(f.Reason)
 	case Status:
 		return f.String()
 	}
@@ -166,7 +166,7 @@ func headerText(f Field) string {
 func bare(s string) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:+*@%,=~"
 	if s == "" || strings.Trim(s, letters) != "" {
-		return Quote(s)
+		return quote(s)
 	}
 	return s
 }
@@ -197,11 +197,11 @@ func (s Stream) text(last bool) string {
 func writeItem(b *strings.Builder, item Item) {
 	switch i := item.(type) {
 	case Text:
-		b.WriteString(Quote(string(i)))
+		b.WriteString(quote(string(i)))
 	case Pause:
 		b.WriteString("pause " + time.Duration(i).String())
 	case Redacted:
-		b.WriteString("redacted " + Quote(string(i)))
+		b.WriteString("redacted " + quote(string(i)))
 	case Reasoning:
 		b.WriteString("reasoning")
 		if i.Signature != "" {
@@ -211,7 +211,7 @@ func writeItem(b *strings.Builder, item Item) {
 	case Tool:
 		name := bare(i.Name)
 		if strings.Contains(name, "=") && name == i.Name {
-			name = Quote(name)
+			name = quote(name)
 		}
 		b.WriteString("tool " + name)
 		if i.ID != "" {
@@ -251,5 +251,5 @@ func (f Finish) text() string {
 	case slices.Contains(finishReasons, f.Reason):
 		return s + " finish " + string(f.Reason)
 	}
-	return s + " finish " + Quote(string(f.Reason))
+	return s + " finish " + quote(string(f.Reason))
 }

@@ -145,9 +145,9 @@ func parseDuration(s string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// Quote returns s as a string of the language: in backquotes where that saves
+// quote returns s as a string of the language: in backquotes where that saves
 // escapes.
-func Quote(s string) string {
+func quote(s string) string {
 	if strings.ContainsAny(s, `"\`) && strconv.CanBackquote(s) {
 		return "`" + s + "`"
 	}

@@ -155,9 +155,9 @@ func (m *Model) open(ctx context.Context, r *Record) (*stream, error) {
 
 type requestKey struct{}
 
-// WithRequest returns a context whose requests have the path and the headers
-// of r, for the conditions of lanes. A server knows them; a model has no other
-// way to.
+// WithRequest returns a context whose requests have the path and the headers of
+// r, for the conditions of lanes: a server sees them, a model has no other
+// way to. Its other fields are not looked at.
 func WithRequest(ctx context.Context, r Request) context.Context {
 	return context.WithValue(ctx, requestKey{}, r)
 }

@@ -392,7 +392,7 @@ func TestParseFile(t *testing.T) {
 func TestRewrite(t *testing.T) {
 	text := "\ufeffok; expect attempts == 2; expect text == \"a\" # b\r\nexpect total==?\r\n"
 	s := parse(t, text)
-	edits := []scripted.Edit{{Expect: s.Expects[0], Value: "10"}, {Expect: s.Expects[1], Value: `"b;c"`}, {Expect: s.Expects[2], Value: "1.5s"}}
+	edits := []scripted.Edit{{Expect: s.Expects[0], Value: "10"}, {Expect: s.Expects[1], Value: "b;c"}, {Expect: s.Expects[2], Value: "1.5s"}}
 	assert.Equal(t, "\ufeffok; expect attempts == 10; expect text == \"b;c\" # b\r\nexpect total==1.5s\r\n", scripted.Rewrite(text, edits))
 	assert.Equal(t, text, scripted.Rewrite(text, nil))
 }

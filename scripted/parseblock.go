@@ -31,7 +31,7 @@ func (p *parser) laneHead(lane *Lane) bool {
 	}
 	for _, other := range p.script.Lanes {
 		if other.Name == lane.Name {
-			return p.fail(name+1, len(Quote(lane.Name)), fmt.Sprintf("lane %q stands already in line %d", lane.Name, other.Pos.Line))
+			return p.fail(name+1, len(quote(lane.Name)), fmt.Sprintf("lane %q stands already in line %d", lane.Name, other.Pos.Line))
 		}
 	}
 	if p.atEnd() || p.next() == '{' {

@@ -70,7 +70,7 @@ func (p *parser) reason() (string, bool) {
 	}
 	if at := modifiersAt(reason); at >= 0 {
 		return "", p.fail(begin+at, len(reason)-at, fmt.Sprintf("is this text, or does it change the turn? write permanent: %s, or quote all of it",
-			Quote(strings.TrimRight(reason[:at], " \t"))+" "+reason[at:]))
+			quote(strings.TrimRight(reason[:at], " \t"))+" "+reason[at:]))
 	}
 	return reason, true
 }

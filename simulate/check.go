@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,9 +71,18 @@ func void(err error) bool {
 // Result is an expectation and what the run says of it.
 type Result struct {
 	scripted.Expect
-	Got   string // what the subject really was, in the first call that does not do, else in the first
-	Exact string // the same as the value of an expectation; "" if there is none
-	OK    bool   // in every call that the expectation is about
+	Got string // what the subject really was, in the first call that does not do, else in the first
+	OK  bool   // in every call that the expectation is about
+
+	value string // the same, as an Edit has it
+	found bool   // there is such a value
+}
+
+// Edit returns the change of the script that makes the expectation hold; ok is
+// false if there is none to make. Only == records what came: the other
+// comparisons are bounds that somebody chose.
+func (r Result) Edit() (edit scripted.Edit, ok bool) {
+	return scripted.Edit{Expect: r.Expect, Value: r.value}, !r.OK && r.Op == scripted.Equal && r.found
 }
 
 // Failed returns the expectations that do not hold.
@@ -159,7 +169,7 @@ func (c Call) evaluate(e scripted.Expect, p retry.Policy) Result {
 }
 
 func word(e scripted.Expect, got string) Result {
-	return Result{Expect: e, Got: got, Exact: got, OK: !e.Open && (got == e.Text) == (e.Op == scripted.Equal)}
+	return Result{Expect: e, Got: got, value: got, found: true, OK: !e.Open && (got == e.Text) == (e.Op == scripted.Equal)}
 }
 
 func text(e scripted.Expect, got string) Result {
@@ -167,13 +177,12 @@ func text(e scripted.Expect, got string) Result {
 	if e.Op == scripted.Contains {
 		r.OK = strings.Contains(got, e.Text)
 	}
-	r.Got = scripted.Quote(got)
-	r.Exact = r.Got
+	r.Got = strconv.Quote(got)
 	return r
 }
 
 func number(e scripted.Expect, got int64) Result {
-	return Result{Expect: e, Got: e.Show(got), Exact: e.Show(got), OK: !e.Open && e.Compare(got)}
+	return Result{Expect: e, Got: e.Show(got), value: e.Show(got), found: true, OK: !e.Open && e.Compare(got)}
 }
 
 // each judges one value of a list, or all of them. A value that does not exist

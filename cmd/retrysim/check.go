@@ -113,17 +113,17 @@ func (f *checked) play() {
 	}
 }
 
-// edits returns what an update writes: only == is a record of what came, the
-// other comparisons are bounds that somebody chose.
+// edits returns what an update writes. What came of a script that does not fit
+// its policy is worthless.
 func (f *checked) edits() []scripted.Edit {
 	var out []scripted.Edit
 	for _, r := range f.reports {
 		if len(r.Problems) > 0 {
-			continue // what came is worthless
+			continue
 		}
 		for _, e := range r.Failed() {
-			if e.Op == scripted.Equal && e.Exact != "" {
-				out = append(out, scripted.Edit{Expect: e.Expect, Value: e.Exact})
+			if edit, ok := e.Edit(); ok {
+				out = append(out, edit)
 			}
 		}
 	}
