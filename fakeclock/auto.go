@@ -38,13 +38,16 @@ func (e *engine) autoChan(t *timer) {
 	}
 }
 
-func (e *engine) autoWait(s *selection, t *timer) {
+// autoWait fires events until the timer has fired or the wait is over. It reports
+// whether the timer has fired; a goroutine that is blocked on the channel already
+// may have taken the value.
+func (e *engine) autoWait(s *selection, t *timer) bool {
 	// Functions that fire meanwhile evaluate statements of their own.
 	outer := *s
 	*s = selection{}
-	from, ended := e.now, e.ended
+	from, ended, last := e.now, e.ended, t.event.fired
 	fired := outer.fired[:0]
-	for t.place != 0 && len(t.ch) == 0 && !e.over(outer.ctxs, ended) {
+	for t.place != 0 && t.event.fired == last && !e.over(outer.ctxs, ended) {
 		ev := e.queue.first()
 		e.step()
 		if ev.kind == KindTimer || ev.kind == KindAfter || ev == &t.event {
@@ -59,6 +62,7 @@ func (e *engine) autoWait(s *selection, t *timer) {
 	if len(t.ch) > 0 {
 		e.gotReady(s, t, from)
 	}
+	return t.event.fired != last
 }
 
 func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) error {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -329,17 +330,16 @@ func TestAutoRangeOverTicker(t *testing.T) {
 
 // Meanwhile a goroutine that waits for something else is left alone.
 func TestAutoBlockedElsewhere(t *testing.T) {
-	clk := newAuto(t)
-	tk := clk.NewTicker(time.Second)
-	defer tk.Stop()
-	answer := make(chan int)
-	go func() {
-		time.Sleep(10 * time.Millisecond) // real: the clock looks after 1 ms
-		answer <- 1
-	}()
-	<-tk.Chan()
-	<-answer
-	assert.Equal(t, time.Second, clk.Elapsed())
+	synctest.Test(t, func(t *testing.T) { // where the clock's millisecond is virtual
+		clk := newAuto(t)
+		tk := clk.NewTicker(time.Second)
+		defer tk.Stop()
+		answer := make(chan int)
+		time.AfterFunc(time.Minute, func() { answer <- 1 })
+		<-tk.Chan()
+		<-answer
+		assert.Equal(t, time.Second, clk.Elapsed())
+	})
 }
 
 // A stall in Auto ends the program, so it happens in a child process.

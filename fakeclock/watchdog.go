@@ -71,8 +71,7 @@ func (e *engine) lookInLimbo(l *limbo) {
 		e.limbo = nil
 		e.sel.ctxs = slices.DeleteFunc(e.sel.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
 		e.sel.over = false
-		e.autoWait(&e.sel, l.timer)
-		if len(l.timer.ch) == 0 || l.timer.kind == KindTicker {
+		if !e.autoWait(&e.sel, l.timer) || l.timer.kind == KindTicker {
 			e.limbo, e.busy = l, true
 			l.since, l.pause = 0, firstLook
 		}

@@ -91,6 +91,8 @@ func TestDecide(t *testing.T) {
 		{"the larger: the hint", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(5 * s), nil, hinted(5 * s)},
 		{"the larger: the backoff", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
 		{"the larger: the backoff with its jitter", policy("exp:base=4s,retry-after=larger,attempts=9"), 1, hint(4100 * ms), words{1 << 63}, jittering(4200*ms, 200*ms)},
+		{"the larger: both the same", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(4 * s), nil, hinted(4 * s)},
+		{"window: at its lower end", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(4 * s), nil, wait(4 * s)},
 		{"ignored", policy("exp:base=4s,retry-after=ignore,jitter=none,attempts=9"), 1, hint(time.Hour), nil, wait(4 * s)},
 		{"as long as it may be", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60 * s), nil, hinted(60 * s)},
 		{"too long: clamped", policy("exp:max-retry-after=60s,jitter=none,attempts=9"), 1, hint(61 * s), nil, hinted(60 * s)},
@@ -118,6 +120,13 @@ func TestDecide(t *testing.T) {
 			assert.Empty(t, left, "a granted retry takes exactly one word")
 		})
 	}
+}
+
+func TestALongHintIsTheReasonEvenWhenItIsTooLateAnyway(t *testing.T) {
+	p, err := retry.ParsePolicy("exp:max-retry-after=60s,long-retry-after=give-up,elapsed=1s,jitter=none")
+	require.NoError(t, err)
+	got := p.Decide(retry.Failure{Attempt: 1, Class: retry.TransientAfter(time.Hour), Elapsed: time.Minute}, nil)
+	assert.Equal(t, retry.Decision{Reason: retry.LongRetryAfter}, got)
 }
 
 func TestDecisionInWords(t *testing.T) {

@@ -96,10 +96,9 @@ func (j Jitter) around(delay time.Duration, word uint64) time.Duration {
 
 // decorrelated returns the wait after one of previous.
 func (p *Policy) decorrelated(previous time.Duration, word uint64) time.Duration {
-	top := uint64(3)
-	hi, reach := bits.Mul64(top, uint64(max(previous, p.BaseDelay)))
-	if hi > 0 || reach > math.MaxInt64 {
-		reach = math.MaxInt64
+	hi, reach := bits.Mul64(3, uint64(max(previous, p.BaseDelay)))
+	if hi > 0 {
+		reach = math.MaxUint64
 	}
 	wait := addSaturating(p.BaseDelay, uniform(reach-uint64(p.BaseDelay), word))
 	if p.MaxDelay > 0 {

@@ -382,6 +382,14 @@ func TestALimitIsAskedAndTold(t *testing.T) {
 		require.Error(t, run(l, ctx, clock, busy))
 		assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, retry after 1s"}, l.log)
 	})
+	t.Run("too late anyway: the limit is not asked", func(t *testing.T) {
+		l, clock := &ledger{n: 9}, auto()
+		policy := exact(3)
+		policy.MaxElapsed = 1
+		_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: policy, Clock: clock, Limit: l}), newWeather(clock, busy).call)
+		assert.True(t, err == busy)
+		assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, retry after 1s"}, l.log)
+	})
 	t.Run("cancelled in the attempt", func(t *testing.T) {
 		l := &ledger{n: 9}
 		ctx, cancel := context.WithCancel(t.Context())

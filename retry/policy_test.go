@@ -115,6 +115,30 @@ func TestBackoffAgainstBigIntegers(t *testing.T) {
 	})
 }
 
+func TestMultiplierEdges(t *testing.T) {
+	tests := []struct {
+		name       string
+		base       time.Duration
+		multiplier float64
+		attempt    int
+		want       time.Duration
+	}{
+		{"a millionth more, though the float is a little less", 1_000_000, 1.000001, 2, 1_000_001},
+		{"the product needs more than a word", 1 << 62, 1.5, 2, 1<<62 + 1<<61},
+		{"it saturates", 1 << 62, 1.5, 3, math.MaxInt64},
+		{"where the high word is exactly a million", 18_446_744_073_709_552, retry.MaxMultiplier, 2, math.MaxInt64},
+		{"zero stays zero, at any attempt and at once", 0, 1.5, math.MaxInt, 0},
+		{"one nanosecond is too little to grow by half", 1, 1.5, math.MaxInt, 1},
+		{"growth of nothing", time.Second, 1, math.MaxInt, time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := retry.Policy{BaseDelay: tt.base, Multiplier: tt.multiplier}
+			assert.Equal(t, tt.want, p.Backoff(tt.attempt))
+		})
+	}
+}
+
 func TestDelaysOfAList(t *testing.T) {
 	d := retry.MakeDelays(time.Second, 0, 90*time.Second)
 	assert.Equal(t, retry.Delays("1s/0s/1m30s"), d)

@@ -121,8 +121,8 @@ func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, e
 // call is one call of Do: everything the loop remembers.
 type call struct {
 	*Retrier
+	perCall
 	policy   *Policy
-	number   uint64
 	attempt  int
 	start    time.Time
 	class    Classification // of the last failure
@@ -131,11 +131,11 @@ type call struct {
 }
 
 func (r *Retrier) begin(ctx context.Context) call {
-	number, given := callNumber(ctx)
-	if !given {
-		number = r.calls.Add(1)
+	said := callOf(ctx)
+	if !said.numbered {
+		said.number = r.calls.Add(1)
 	}
-	return call{Retrier: r, policy: r.policy.Load(), number: number, start: r.config.Clock.Now()}
+	return call{Retrier: r, policy: r.policy.Load(), perCall: said, start: r.config.Clock.Now()}
 }
 
 // next decides what follows the failed attempt and waits for the next one if
@@ -253,51 +253,46 @@ func (c *call) moment() Moment {
 	return Moment{Call: c.number, Attempt: c.attempt, At: c.config.Clock.Now()}
 }
 
-// The five functions below tell the observer; without one they cost a
-// comparison.
+// The five functions below tell the observers; without one they cost two
+// comparisons.
+
+func (c *call) observed() bool { return c.config.Observer != nil || c.observer != nil }
+
+func (c *call) tell(e Event) {
+	for _, o := range []Observer{c.config.Observer, c.observer} {
+		if o != nil {
+			o.Observe(e)
+		}
+	}
+}
 
 func (c *call) attemptStarted() {
 	c.attempt++
-	if o := c.config.Observer; o != nil {
-		o.Observe(AttemptStarted{c.moment()})
+	if c.observed() {
+		c.tell(AttemptStarted{c.moment()})
 	}
 }
 
 func (c *call) attemptEnded(err error) {
-	if o := c.config.Observer; o != nil {
-		o.Observe(AttemptEnded{c.moment(), err})
+	if c.observed() {
+		c.tell(AttemptEnded{c.moment(), err})
 	}
 }
 
 func (c *call) waitStarted(d Decision) {
-	if o := c.config.Observer; o != nil {
-		o.Observe(WaitStarted{c.moment(), c.class, d})
+	if c.observed() {
+		c.tell(WaitStarted{c.moment(), c.class, d})
 	}
 }
 
 func (c *call) waitEnded(err error) {
-	if o := c.config.Observer; o != nil {
-		o.Observe(WaitEnded{c.moment(), err})
+	if c.observed() {
+		c.tell(WaitEnded{c.moment(), err})
 	}
 }
 
 func (c *call) ended(reason Reason, err error) {
-	if o := c.config.Observer; o != nil {
-		o.Observe(CallEnded{c.moment(), c.elapsed(), reason, err})
+	if c.observed() {
+		c.tell(CallEnded{c.moment(), c.elapsed(), reason, err})
 	}
-}
-
-type callKey struct{}
-
-// WithCall returns a context whose call has the given number, so that its
-// delays are the same whatever other calls run beside it. Calls without a
-// number get the next one of the [Retrier], counted from 1 in the order they
-// start.
-func WithCall(ctx context.Context, number uint64) context.Context {
-	return context.WithValue(ctx, callKey{}, number)
-}
-
-func callNumber(ctx context.Context) (number uint64, given bool) {
-	number, given = ctx.Value(callKey{}).(uint64)
-	return number, given
 }

@@ -179,7 +179,7 @@ func parseDelay(text string) time.Duration {
 	var n time.Duration
 	for i, c := range []byte(text) {
 		switch {
-		case '0' <= c && c <= '9' && i < 9:
+		case '0' <= c && c <= '9':
 			n = n*10 + time.Duration(c-'0')
 			continue
 		case text[i:] == "s":

@@ -209,11 +209,7 @@ func writeItem(b *strings.Builder, item Item) {
 		}
 		writeParts(b, i.Parts)
 	case Tool:
-		name := bare(i.Name)
-		if strings.Contains(name, "=") && name == i.Name {
-			name = quote(name)
-		}
-		b.WriteString("tool " + name)
+		b.WriteString("tool " + bare(i.Name))
 		if i.ID != "" {
 			b.WriteString(" id=" + bare(i.ID))
 		}

@@ -236,6 +236,8 @@ func TestLimits(t *testing.T) {
 		{"ok; expect total in 1s..1s", "ok; expect total in 1s..0s", "nothing lies"},
 		{"429 retry-after=2562047h", "429 retry-after=2562048h", "whole seconds"},
 		{longest, longest + "x", "the line has 65537 bytes, 65536 are allowed"},
+		{"calls 2; call { ok } call { ok }", "calls 1; call { ok } call { ok }", "let them agree"},
+		{"calls 2; call { ok } call { ok }", "calls 3; call { ok } call { ok }", "let them agree"},
 		{"permanent: bad auth x", "permanent: bad auth x2", "or quote all of it"},
 		{"permanent: after 1s", "permanent: see after 1s", "or quote all of it"},
 	}

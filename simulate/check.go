@@ -118,26 +118,26 @@ func results(s *scripted.Script, r *Run) []Result {
 
 // evaluate judges an expectation by every call that it is about.
 func (r *Run) evaluate(e scripted.Expect, about func(Call) bool) Result {
-	var first *Result
+	var out *Result
 	for _, c := range r.Calls {
 		if !about(c) {
 			continue
 		}
 		result := c.evaluate(e, r.Policy)
+		if out != nil && out.value != result.value {
+			result.found, out.found = false, false // there is no one value for all
+		}
 		if !result.OK && len(r.Calls) > 1 {
 			result.Got += fmt.Sprintf(" (call %d)", c.Number)
 		}
-		if !result.OK {
-			return result
-		}
-		if first == nil {
-			first = &result
+		if out == nil || out.OK && !result.OK {
+			out = &result
 		}
 	}
-	if first == nil {
+	if out == nil {
 		panic("simulate: an expectation about no call")
 	}
-	return *first
+	return *out
 }
 
 func (c Call) evaluate(e scripted.Expect, p retry.Policy) Result {
@@ -198,13 +198,16 @@ func each(e scripted.Expect, values []time.Duration) Result {
 	if e.Index > 0 {
 		return number(e, int64(values[e.Index-1]))
 	}
+	out := number(e, int64(values[0]))
 	for i, d := range values {
-		if r := number(e, int64(d)); !r.OK {
-			r.Got += fmt.Sprintf(" (the %s of %d)", ordinal(i+1), len(values))
-			return r
+		r := number(e, int64(d))
+		if out.OK && !r.OK {
+			out = r
+			out.Got += fmt.Sprintf(" (the %s of %d)", ordinal(i+1), len(values))
 		}
+		out.found = out.found && d == values[0]
 	}
-	return number(e, int64(values[0]))
+	return out
 }
 
 func ordinal(n int) string {

@@ -1,6 +1,7 @@
 package simulate_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -24,9 +25,10 @@ func TestCheckSaysWhatCameInstead(t *testing.T) {
 		"wait[1] == 2s":             "1s",
 		"wait[5] == 2s":             "only 4",
 		"wait[*] < 4s":              "4s (the 3rd of 4)",
-		"wait[*] >= 2s":             "1s (the 1st of 4)",
+		"wait[*] >= 2s":             "1s",
 		"start[5] in 1s..2s":        "15s",
 		"start[*] == 0s":            "1s (the 2nd of 5)",
+		"start[*] == 7s":            "0s",
 		"total != 15s":              "15s",
 		"chunks == 0":               "1",
 		`text != "hello"`:           `"hello"`,
@@ -144,4 +146,104 @@ func TestTimeouts(t *testing.T) {
 	run, err = simulate.Play(parse(t, "timeout attempt=2s; hang"), simulate.Options{Policy: &override})
 	require.NoError(t, err)
 	assert.Equal(t, 5*time.Second, run.Elapsed, "the override's own timeout stands")
+}
+
+// An update writes what came where one value came.
+func TestEdit(t *testing.T) {
+	tests := map[string]string{ // "" where there is nothing to write
+		"expect attempts == 9":           "3",
+		"expect attempts == ?":           "3",
+		"expect attempts == 3":           "",
+		"expect attempts <= 1":           "",
+		"expect attempts != 3":           "",
+		"expect attempts in 8..9":        "",
+		"expect wait[1] == 9s":           "1s",
+		"expect wait[3] == 9s":           "",
+		"expect wait[*] == 9s":           "",
+		`expect text == "x"`:             `say "hi"`,
+		`expect text contains "x"`:       "",
+		"expect outcome == broken":       "success",
+		"calls 2; expect attempts == 9":  "",
+		"calls 2; expect start[1] == 9s": "0s",
+		"calls 2; expect total == ?":     "",
+		"expect no early-retry":          "",
+		"expect chunks == 4":             "2",
+	}
+	for text, want := range tests {
+		r := simulate.Check(parse(t, "policy exp:base=1s,jitter=none; transient x2; ok `say \"hi\"` x2; "+text))
+		require.Empty(t, r.Problems, text)
+		edit, ok := r.Checks[0].Edit()
+		assert.Equal(t, want != "", ok, text)
+		if ok {
+			assert.Equal(t, want, edit.Value, text)
+		}
+	}
+	edit, ok := simulate.Check(parse(t, `ok; expect error == "x"`)).Checks[0].Edit()
+	assert.True(t, ok, "no error is a text, the empty one")
+	assert.Empty(t, edit.Value)
+}
+
+// The script's cancel is a moment of the run, not of each call.
+func TestCancelIsAMomentOfTheRun(t *testing.T) {
+	run, err := simulate.Play(parse(t, "policy exp:base=1s,jitter=none; calls 3; cancel at 1500ms; transient; ok; transient; ok x9"), simulate.Options{})
+	require.NoError(t, err)
+	var got []string
+	for _, c := range run.Calls {
+		got = append(got, fmt.Sprintf("%s %d %v", c.Outcome, c.Attempts, c.Elapsed))
+	}
+	assert.Equal(t, []string{"success 2 1s", "cancelled 1 500ms", "cancelled 0 0s"}, got)
+}
+
+func ExamplePlay_calls() {
+	s, err := scripted.Parse("example", `503; calls 2; ok "one"; ok "two"`)
+	if err != nil {
+		panic(err)
+	}
+	policy := retry.Policy{MaxAttempts: 2, BaseDelay: time.Second}
+	run, err := simulate.Play(s, simulate.Options{Policy: &policy})
+	if err != nil {
+		panic(err)
+	}
+	for _, c := range run.Calls {
+		fmt.Println(c.Number, c.Outcome, c.Attempts, c.Elapsed, c.Waits(), c.Text())
+	}
+	// Output:
+	// 1 success 2 1s [1s] one
+	// 2 success 1 0s [] two
+}
+
+func ExampleResult_Edit() {
+	const text = "503;  ok\nexpect attempts == ?\n"
+	s, err := scripted.Parse("example", text)
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range simulate.Check(s).Failed() {
+		if edit, ok := r.Edit(); ok {
+			fmt.Print(scripted.Rewrite(text, []scripted.Edit{edit}))
+		}
+	}
+	// Output:
+	// 503;  ok
+	// expect attempts == 2
+}
+
+func ExampleReport() {
+	s, err := scripted.Parse("example", "hang; expect attempts == 1")
+	if err != nil {
+		panic(err)
+	}
+	report := simulate.Check(s)
+	fmt.Println(report.OK(), report.Problems)
+	// Output: false [scripted: nothing ended the hang in 365 days (a timeout or a cancel would)]
+}
+
+func ExampleEndlessError() {
+	s, err := scripted.Parse("example", "policy exp:base=0s,attempts=unlimited; reset forever")
+	if err != nil {
+		panic(err)
+	}
+	_, err = simulate.Play(s, simulate.Options{})
+	fmt.Println(errors.As(err, new(*simulate.EndlessError)))
+	// Output: true
 }

@@ -79,7 +79,7 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	if github {
 		writeAnnotations(&b, all)
 	}
-	if err := write(c, b.Bytes()); err != nil {
+	if err := output(c, b.Bytes()); err != nil {
 		return err
 	}
 	return sum.verdict(c.ErrOrStderr(), all)

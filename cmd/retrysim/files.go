@@ -75,11 +75,3 @@ func readFile(c *cobra.Command, file string) (name, text string, err error) {
 	}
 	return "<stdin>", string(b), err
 }
-
-// write writes to standard output.
-func write(c *cobra.Command, b []byte) error {
-	if _, err := c.OutOrStdout().Write(b); err != nil {
-		return ioError{fmt.Errorf("standard output: %w", err)}
-	}
-	return nil
-}

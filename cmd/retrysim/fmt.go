@@ -82,12 +82,12 @@ func (f *fmtFlags) format(c *cobra.Command, file string) (changed bool, err erro
 	changed = formatted != text
 	switch {
 	case !f.diff && !f.list && !f.write:
-		return changed, write(c, []byte(formatted))
+		return changed, output(c, []byte(formatted))
 	case !changed:
 		return false, nil
 	}
 	if f.list {
-		if err := write(c, []byte(name+"\n")); err != nil {
+		if err := output(c, []byte(name+"\n")); err != nil {
 			return true, err
 		}
 	}
@@ -97,7 +97,7 @@ func (f *fmtFlags) format(c *cobra.Command, file string) (changed bool, err erro
 		}
 	}
 	if f.diff {
-		return true, write(c, diff.Diff(name+".orig", []byte(text), name, []byte(formatted)))
+		return true, output(c, diff.Diff(name+".orig", []byte(text), name, []byte(formatted)))
 	}
 	return true, nil
 }

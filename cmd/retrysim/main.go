@@ -74,7 +74,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(newRun(), newCheck(), newFmt())
+	root.AddCommand(newRun(), newCheck(), newFmt(), newPolicies(), newImport(), newExport())
 	return root
 }
 

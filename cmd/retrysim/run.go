@@ -67,7 +67,7 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 		writeRun(&b, played)
 		fmt.Fprintf(&b, "\nreproduce: retrysim run %s --policy %v --seed %d\n", origin, played.Policy, played.Seed)
 	}
-	if err := write(c, b.Bytes()); err != nil {
+	if err := output(c, b.Bytes()); err != nil {
 		return err
 	}
 	return verdict(c.ErrOrStderr(), script, played, f.json)
