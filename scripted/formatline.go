@@ -74,14 +74,15 @@ func laneNode(l Lane) node {
 // title returns the lane as its head has it, such as
 // lane "writer" when model=gpt-4o.
 func (l Lane) title() string {
-	s := "lane " + quote(l.Name)
+	var s strings.Builder
+	s.WriteString("lane " + quote(l.Name))
 	for i, f := range l.When {
 		if i == 0 {
-			s += " when"
+			s.WriteString(" when")
 		}
-		s += " " + f.Name + "=" + bare(f.Value)
+		s.WriteString(" " + f.Name + "=" + bare(f.Value))
 	}
-	return s
+	return s.String()
 }
 
 // String returns the turn as a script has it.
@@ -133,16 +134,17 @@ func isBareReason(s string) bool {
 
 // String returns the status as a script has it.
 func (s Status) String() string {
-	b := strconv.Itoa(s.Status)
+	var b strings.Builder
+	b.WriteString(strconv.Itoa(s.Status))
 	for i, value := range []string{s.Type, s.Code, s.Message} {
 		if value != "" {
-			b += " " + statusKeys[i] + "=" + bare(value)
+			b.WriteString(" " + statusKeys[i] + "=" + bare(value))
 		}
 	}
 	for _, f := range s.Header {
-		b += " " + f.Name + "=" + headerText(f)
+		b.WriteString(" " + f.Name + "=" + headerText(f))
 	}
-	return b
+	return b.String()
 }
 
 // headerText is the inverse of headerValue.

@@ -3,8 +3,11 @@ package scripted_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -198,6 +201,40 @@ func TestRepetitionIsRepetition(t *testing.T) {
 			if !assert.ObjectsAreEqual(a.Answer, b.Answer) || (errA == nil) != (errB == nil) {
 				t.Fatalf("%v, %v and %v, %v", a, errA, b, errB)
 			}
+		}
+	})
+}
+
+// A second, tiny reader of the plainest turns: one regular expression.
+var plainTurn = regexp.MustCompile(`^(?:(transient)(?::(\d{1,12}))?|(reset)|(hang))(?: after (\d{1,4})ms)?(?: x([1-9]\d{0,4}))?$`)
+
+func TestAgainstATinyReader(t *testing.T) {
+	line := rapid.StringMatching(`(transient|transient:[0-9x]{0,3}|reset|hang|rest)( after [0-9]{1,3}ms?)?( x[0-9]{1,2})?`)
+	rapid.Check(t, func(t *rapid.T) {
+		text := line.Draw(t, "line")
+		want := plainTurn.FindStringSubmatch(text)
+		s, err := scripted.Parse("plain", text)
+		if m := regexp.MustCompile(`after \d+m( |$)`).MatchString(text); m {
+			t.Skip("minutes, which the tiny reader does not know")
+		}
+		if (err == nil) != (want != nil) {
+			t.Fatalf("%q: %v, and the tiny reader says %q", text, err, want)
+		}
+		if err != nil {
+			return
+		}
+		number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+		turn := scripted.Turn{Pos: scripted.Pos{Line: 1, Col: 1}, After: time.Duration(number(want[5])) * time.Millisecond, Repeat: max(number(want[6]), 1)}
+		switch {
+		case want[1] != "":
+			turn.Answer = scripted.Transient{Hinted: want[2] != "", Wait: time.Duration(number(want[2])) * time.Millisecond}
+		case want[3] != "":
+			turn.Answer = scripted.Reset{}
+		default:
+			turn.Answer = scripted.Hang{}
+		}
+		if !assert.ObjectsAreEqual([]scripted.Turn{turn}, s.Turns) {
+			t.Fatalf("%q: %#v, and the tiny reader says %#v", text, s.Turns, turn)
 		}
 	})
 }

@@ -44,6 +44,10 @@ func TestCheckSaysWhatCameInstead(t *testing.T) {
 	for _, expect := range []string{"outcome == truncated", "wait[*] in 1s..8s", "start[2] == 1s", `text contains "ell"`, `error == ""`, "chunks == 1", "no gave-up-early"} {
 		assert.True(t, simulate.Check(parse(t, head+"expect "+expect)).OK(), expect)
 	}
+	// A value that is yet to be filled in does not hold, whatever comes.
+	for _, expect := range []string{"total == ?", "error == ?", "outcome == ?"} {
+		assert.False(t, simulate.Check(parse(t, "ok; expect "+expect)).OK(), expect)
+	}
 	// A value that does not exist does nothing right.
 	for _, expect := range []string{"wait[*] >= 0s", "wait[1] != 5s", "start[2] != 5s"} {
 		r := simulate.Check(parse(t, "ok; expect "+expect))
@@ -59,7 +63,7 @@ lane "a" when model=x {
 	call { transient; ok; expect attempts == 1 }
 	expect attempts <= 1
 }
-lane "b" when model=y { permanent: no; expect outcome == permanent }
+lane "b" when model=y { call { permanent: no; expect outcome == permanent } }
 expect outcome == success
 `))
 	require.Empty(t, r.Problems)

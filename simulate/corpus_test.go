@@ -44,7 +44,7 @@ func corpus(t *testing.T) map[string]*scripted.Script {
 func TestTheCorpusIsComplete(t *testing.T) {
 	seen := make(map[string]bool)
 	see := func(v any) { seen[strings.TrimPrefix(fmt.Sprintf("%T", v), "scripted.")] = true }
-	prose := ""
+	var prose strings.Builder
 	turns := func(list []scripted.Turn) {
 		for _, turn := range list {
 			see(turn.Answer)
@@ -76,7 +76,7 @@ func TestTheCorpusIsComplete(t *testing.T) {
 	all := corpus(t)
 	for _, s := range all {
 		for _, c := range s.Comments {
-			prose += c.Text
+			prose.WriteString(c.Text)
 		}
 		seen["seed"] = seen["seed"] || s.Seed != nil
 		seen["cancel"] = seen["cancel"] || s.Cancel != nil
@@ -106,7 +106,7 @@ func TestTheCorpusIsComplete(t *testing.T) {
 	}
 	for n := 1; n <= 13; n++ {
 		if n != 12 {
-			assert.Regexp(t, fmt.Sprintf(`\bC%d\b`, n), prose, "no scenario is about C%d", n)
+			assert.Regexp(t, fmt.Sprintf(`\bC%d\b`, n), prose.String(), "no scenario is about C%d", n)
 		}
 	}
 }

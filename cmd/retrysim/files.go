@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,13 +64,9 @@ func walk(root string, suffixes []string) ([]string, error) {
 
 // readFile returns the text of a file and the name by which messages call it.
 func readFile(c *cobra.Command, file string) (name, text string, err error) {
-	if file != stdin {
-		b, err := os.ReadFile(file)
-		return file, string(b), err
+	b, err := readText(c, file)
+	if file == stdin {
+		file = "<stdin>"
 	}
-	b, err := io.ReadAll(c.InOrStdin())
-	if err != nil {
-		err = fmt.Errorf("standard input: %w", err)
-	}
-	return "<stdin>", string(b), err
+	return file, string(b), err
 }

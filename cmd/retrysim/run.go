@@ -112,7 +112,7 @@ func (f *runFlags) read(c *cobra.Command, args []string) (script *scripted.Scrip
 	}
 	name, text, err := readFile(c, args[0])
 	if err != nil {
-		return nil, "", fmt.Errorf("run: %w", err)
+		return nil, "", err
 	}
 	script, err = scripted.Parse(name, text)
 	return script, shellQuote(args[0]), err

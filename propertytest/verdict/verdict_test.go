@@ -113,6 +113,10 @@ func TestNothingIsFoundWhereNothingIsKnown(t *testing.T) {
 		event("0s", 1, "attempt", "") + event("9s", 2, "attempt", ""), // failed with what?
 		event("0s", 0, "cancel", "") + event("0s", 0, "end", cancelled),
 		event("0s", 1, "attempt", "") + event("0s", 1, "failed", e503) + event("0s", 1, "end", cancelled),
+		// and what is right to the nanosecond is right
+		event("0s", 1, "attempt", "") + event("2s", 1, "failed", e503) + event("2s", 1, "wait", wait1s) + event("3s", 1, "resumed", "") +
+			event("3s", 2, "attempt", "") + event("3s", 2, "failed", e503) + event("3s", 2, "wait", asked5s) + event("8s", 2, "resumed", "") +
+			event("8s", 3, "attempt", "") + event("8s", 3, "failed", e503) + event("8s", 3, "end", last503),
 	} {
 		events, err := trace.Read(strings.NewReader(head + text))
 		require.NoError(t, err)
