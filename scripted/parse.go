@@ -260,7 +260,7 @@ func (p *parser) timeout() bool {
 		}
 		switch {
 		case !valid || d == 0:
-			ok = p.fail(begin+len(key)+1, len(value), fmt.Sprintf("want a duration above 0, such as %s=1s", key))
+			ok = p.fail(min(begin+len(key)+1, p.pos), len(value), fmt.Sprintf("want a duration above 0, such as %s=1s", key))
 		case *field != 0:
 			ok = p.fail(begin, len(key), fmt.Sprintf("repeated key %q", key))
 		default:

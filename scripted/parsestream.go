@@ -274,7 +274,7 @@ func (p *parser) usage(u *retry.Usage) bool {
 		n, err := strconv.ParseInt(value, 10, 64)
 		switch {
 		case err != nil || !isDigits(value) || n == 0:
-			return p.fail(begin+len(key)+1, len(value), "want a number of tokens, in digits, from 1")
+			return p.fail(min(begin+len(key)+1, p.pos), len(value), "want a number of tokens, in digits, from 1")
 		case *fields[i] != 0:
 			return p.fail(begin, len(key), fmt.Sprintf("repeated key %q", key))
 		}

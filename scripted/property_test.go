@@ -206,7 +206,7 @@ func TestRepetitionIsRepetition(t *testing.T) {
 }
 
 // A second, tiny reader of the plainest turns: one regular expression.
-var plainTurn = regexp.MustCompile(`^(?:(transient)(?::(\d{1,12}))?|(reset)|(hang))(?: after (\d{1,4})ms)?(?: x([1-9]\d{0,4}))?$`)
+var plainTurn = regexp.MustCompile(`^(?:(transient)(?::(\d{1,12}))?|(reset)|(hang))(?: after (\d{1,4})ms)?(?: x(0*[1-9]\d{0,4}))?$`)
 
 func TestAgainstATinyReader(t *testing.T) {
 	line := rapid.StringMatching(`(transient|transient:[0-9x]{0,3}|reset|hang|rest)( after [0-9]{1,3}ms?)?( x[0-9]{1,2})?`)

@@ -92,7 +92,7 @@ func TestProblems(t *testing.T) {
 		`lane "a" { call { reset } }`: `scripted: request 2 is past its call block of line 1 in lane "a" (it has 1 turn)`,
 		"hang":                        "scripted: nothing ended the hang in 365 days (a timeout or a cancel would)",
 		`ok "a" stall`:                "scripted: nothing ended the stall in 365 days (a timeout or a cancel would)",
-		"policy exp:attempts=unlimited,base=0s; 503 forever": "simulate: script does not end: fakeclock: busy loop: 200000 calls on the clock while it stands at +0s: a loop that waits for no time, or for time that only a wait would move",
+		"policy exp:attempts=unlimited,base=0s; 503 forever": "simulate: script does not end: fakeclock: busy loop: 100000 calls on the clock while it stands at +0s: a loop that waits for no time, or for time that only a wait would move",
 	}
 	for script, want := range tests {
 		r := simulate.Check(parse(t, script+"; expect attempts == 1"))

@@ -108,7 +108,7 @@ func (e *EndlessError) Unwrap() error { return e.Err }
 
 // maxEvents is how much may happen in a run, or at one instant of it, before it
 // counts as endless: a policy without a limit meets a failure that is forever.
-const maxEvents = 200_000
+const maxEvents = 100_000
 
 // pick returns the override if there is one, else what the script says, else
 // the default.
