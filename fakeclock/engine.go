@@ -36,6 +36,7 @@ type engine struct {
 	busy   bool      // enter has more to do than usual: see attend
 	owners []*owner  // in order of naming
 	byName map[string]*owner
+	taken  map[string]int // by name: the goroutines of Run that wanted it later
 
 	records []record
 	ends    uint64 // waits ended so far

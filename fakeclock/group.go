@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -46,8 +47,12 @@ func (g *Group) Go(name string, f func(*Clock) error) {
 // fresh returns the name with a number behind it if it is taken.
 func (e *engine) fresh(name string) string {
 	unique := name
-	for n := 2; e.byName[unique] != nil; n++ {
-		unique = fmt.Sprintf("%s#%d", name, n)
+	for e.byName[unique] != nil {
+		if e.taken == nil {
+			e.taken = make(map[string]int)
+		}
+		e.taken[name]++
+		unique = name + "#" + strconv.Itoa(e.taken[name]+1)
 	}
 	return unique
 }

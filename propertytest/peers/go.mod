@@ -1,0 +1,14 @@
+module github.com/retrykit/retrykit/propertytest/peers
+
+go 1.25.0
+
+require (
+	github.com/coder/quartz v0.3.1
+	github.com/jonboulle/clockwork v0.5.0
+	github.com/retrykit/retrykit v0.0.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+replace github.com/retrykit/retrykit => ../..
