@@ -144,8 +144,9 @@
 // error here: it looked for the words anywhere, so that nontransient was
 // transient, transient:5s was 5 ms, a number too large was no hint, and what
 // it did not know was permanent. A bare reason that ends like modifiers, as in
-// permanent: bad auth x2, is an error too, until it is quoted. And a script that
-// is used up is an error, where the double opened an empty stream.
+// permanent: bad auth x2, or like the end of the block it stands in, is an error
+// too, until it is quoted. And a script that is used up is an error, where the
+// double opened an empty stream.
 //
 // # Errors
 //

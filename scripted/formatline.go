@@ -129,7 +129,7 @@ func failureText(f any, last bool) string {
 // quotes.
 func isBareReason(s string) bool {
 	return s != "" && strings.Trim(s, " \t") == s && s[0] != '"' && s[0] != '`' &&
-		!strings.ContainsAny(s, ";#") && badByte(s) < 0 && modifiersAt(s) < 0
+		!strings.ContainsAny(s, ";#") && !strings.HasSuffix(s, "}") && badByte(s) < 0 && modifiersAt(s) < 0
 }
 
 // String returns the status as a script has it.

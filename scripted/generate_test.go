@@ -17,7 +17,7 @@ import (
 
 var texts = rapid.OneOf(
 	rapid.SampledFrom([]string{"hi", "", "a b", `say "hi"`, `{"q": 1}`, "back`tick", "tab\there", "line\nbreak", "nul\x00", "\xff\xfe",
-		"Grüße", "e\u0301", "\u2028", "\ufeff", "# not a comment; nor an end", "x3", "bad after 2s", "a\\b", "}", "{(", "'", "forever", "x=1"}),
+		"Grüße", "e\u0301", "\u2028", "\ufeff", "# not a comment; nor an end", "x3", "bad after 2s", "a\\b", "}", "{(", "'", "forever", "x=1", "a }"}),
 	rapid.String(),
 )
 

@@ -68,6 +68,10 @@ func (p *parser) reason() (string, bool) {
 	if reason == "" {
 		return "", p.fail(begin, 0, "permanent: needs a reason, such as: permanent: bad auth")
 	}
+	if (p.block != nil || p.lane != nil) && strings.HasSuffix(reason, "}") {
+		p.pos = begin + len(reason) - 1 // it was meant to close the block
+		return "", p.fail(p.pos, 1, "this } is part of the reason, not the end of the block: put a ; before it, or the reason in quotes")
+	}
 	if at := modifiersAt(reason); at >= 0 {
 		return "", p.fail(begin+at, len(reason)-at, fmt.Sprintf("is this text, or does it change the turn? write permanent: %s, or quote all of it",
 			quote(strings.TrimRight(reason[:at], " \t"))+" "+reason[at:]))
