@@ -62,3 +62,5 @@ func TestFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestFilesThatHold(t *testing.T) { propertytest.Files(t, "../simulate/testdata/call*.retry") }
