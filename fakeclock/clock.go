@@ -124,7 +124,8 @@ func (c *Clock) AfterFunc(d time.Duration, f func()) clockwork.Timer {
 // positive.
 //
 // In Auto and Run each call of the ticker's Chan method waits for one tick, so
-// select on it in a loop; a range over it evaluates Chan only once and stalls.
+// select on it in a loop. A range over it evaluates Chan only once: in Run it
+// stalls, and in Auto each tick costs a millisecond of real time.
 func (c *Clock) NewTicker(d time.Duration) clockwork.Ticker {
 	if d <= 0 {
 		panic("fakeclock: non-positive interval for NewTicker: use NewTimer for a single wait")

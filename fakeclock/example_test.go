@@ -270,7 +270,6 @@ func ExampleRecording() {
 // printer is a test that has failed.
 type printer struct{ cleanup func() }
 
-func (p *printer) Helper()                         {}
 func (p *printer) Failed() bool                    { return true }
 func (p *printer) Logf(format string, args ...any) { fmt.Printf(format, args...) }
 func (p *printer) Cleanup(f func())                { p.cleanup = f }

@@ -47,6 +47,8 @@ func TestStepByStep(t *testing.T) {
 	assert.Equal(t, []time.Duration{3 * time.Second, 4 * time.Second, 6 * time.Second}, <-done)
 	assert.NoError(t, ctx.Err())
 	require.NoError(t, clk.Await(t.Context(), 1, fakeclock.Match{Kind: fakeclock.KindDeadline}))
+	clk.AfterFunc(time.Hour, func() {})
+	require.Error(t, clk.Await(ended(), 1, fakeclock.Match{}), "nobody can be blocked on a context's deadline or a function")
 }
 
 func TestAdvanceNextOneOfATie(t *testing.T) {
@@ -116,7 +118,11 @@ func TestPanicOfFunctionLeavesTheClockUsable(t *testing.T) {
 
 func TestEndOfTime(t *testing.T) {
 	clk := fakeclock.New(fakeclock.Config{})
+	clk.Advance(time.Hour)
 	clk.NewTimer(fakeclock.Forever)
+	assert.Len(t, clk.Pending(), 1)
+	clk.Advance(time.Hour)
+	assert.Len(t, clk.Pending(), 1)
 	clk.Advance(fakeclock.Forever)
 	clk.Advance(fakeclock.Forever)
 	assert.Equal(t, fakeclock.Forever, clk.Elapsed())

@@ -98,7 +98,7 @@ func TestQueueAgainstModel(t *testing.T) {
 		var ownerOf []int
 		var fired []modelFiring
 		// Few different durations, so that many events share an instant.
-		durations := rapid.SampledFrom([]time.Duration{-1, 0, 1, 2, 3, 5, 5, 8, 13, 50})
+		durations := rapid.SampledFrom([]time.Duration{-1, 0, 1, 2, 3, 5, 5, 8, 13, 21, 34, 50, 55, 89})
 		one := func(rt *rapid.T) int {
 			if len(timers) == 0 {
 				rt.Skip("no timer yet")
@@ -107,12 +107,14 @@ func TestQueueAgainstModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"arm": func(rt *rapid.T) {
-				i, owner, d := len(timers), rapid.IntRange(0, 2).Draw(rt, "owner"), durations.Draw(rt, "d")
-				timers = append(timers, owners[owner].AfterFunc(d, func() {
-					fired = append(fired, modelFiring{i, clk.Elapsed()})
-				}))
-				ownerOf = append(ownerOf, owner)
-				m.arm(i, owner, d)
+				for range rapid.IntRange(1, 12).Draw(rt, "n") { // enough for a heap of some levels
+					i, owner, d := len(timers), rapid.IntRange(0, 2).Draw(rt, "owner"), durations.Draw(rt, "d")
+					timers = append(timers, owners[owner].AfterFunc(d, func() {
+						fired = append(fired, modelFiring{i, clk.Elapsed()})
+					}))
+					ownerOf = append(ownerOf, owner)
+					m.arm(i, owner, d)
+				}
 			},
 			"stop": func(rt *rapid.T) {
 				i := one(rt)
@@ -124,7 +126,7 @@ func TestQueueAgainstModel(t *testing.T) {
 				m.arm(i, ownerOf[i], d)
 			},
 			"advance": func(rt *rapid.T) {
-				d := rapid.SampledFrom([]time.Duration{0, 1, 2, 4, 20}).Draw(rt, "d")
+				d := rapid.SampledFrom([]time.Duration{0, 1, 2, 4, 9}).Draw(rt, "d")
 				clk.Advance(d)
 				m.advance(d)
 			},

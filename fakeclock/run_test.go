@@ -90,6 +90,22 @@ func TestDeadlockBehindTicker(t *testing.T) {
 	assert.Contains(t, err.Error(), "only timers that nobody waits for go on")
 }
 
+// A limit on calls at one instant is none on a program that takes its time.
+func TestLongRunIsNotBusy(t *testing.T) {
+	require.NoError(t, fakeclock.Run(fakeclock.Config{BusyLoop: 100}, func(clk *fakeclock.Clock) error {
+		g := clk.NewGroup()
+		for range 2 {
+			g.Go("g", func(clk *fakeclock.Clock) error {
+				for range 1000 {
+					clk.Sleep(time.Second)
+				}
+				return nil
+			})
+		}
+		return g.Wait()
+	}))
+}
+
 func TestStallOfRun(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -345,6 +361,14 @@ func TestCond(t *testing.T) {
 		c := clk.NewCond("a turn")
 		var woke []string
 		g := clk.NewGroup()
+		g.Go("impatient", func(clk *fakeclock.Clock) error {
+			ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+			defer cancel()
+			assert.Equal(t, context.DeadlineExceeded, c.Wait(ctx))
+			assert.Equal(t, context.DeadlineExceeded, c.Wait(ctx), "over already")
+			woke = append(woke, "impatient "+clk.Elapsed().String())
+			return nil
+		})
 		for _, name := range []string{"a", "b", "c", "d"} {
 			g.Go(name, func(clk *fakeclock.Clock) error {
 				if err := c.Wait(context.Background()); err != nil {
@@ -354,14 +378,6 @@ func TestCond(t *testing.T) {
 				return nil
 			})
 		}
-		g.Go("impatient", func(clk *fakeclock.Clock) error {
-			ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
-			defer cancel()
-			assert.Equal(t, context.DeadlineExceeded, c.Wait(ctx))
-			assert.Equal(t, context.DeadlineExceeded, c.Wait(ctx), "over already")
-			woke = append(woke, "impatient "+clk.Elapsed().String())
-			return nil
-		})
 		g.Go("standard", func(clk *fakeclock.Clock) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			clk.AfterFunc(time.Second, cancel)

@@ -3,7 +3,6 @@ package fakeclock
 // TB is the part of a test that a clock needs. *testing.T, *testing.B,
 // *testing.F and *rapid.T satisfy it.
 type TB interface {
-	Helper()
 	Failed() bool
 	Logf(format string, args ...any)
 	Cleanup(func())
@@ -12,9 +11,7 @@ type TB interface {
 // attach has the seed, the trace and a dump logged when the test ends, if it
 // failed, and ends the use of the clock.
 func attach(tb TB, c *Clock) {
-	tb.Helper()
 	tb.Cleanup(func() {
-		tb.Helper()
 		if tb.Failed() {
 			tb.Logf("fakeclock: %s clock, Seed: %d\ntrace:\n%sdump:\n%s", c.e.mode, c.e.seed, c.Trace(), c.Dump())
 		}

@@ -111,7 +111,6 @@ type failing struct {
 	cleanup func()
 }
 
-func (f *failing) Helper()                         {}
 func (f *failing) Failed() bool                    { return f.failed }
 func (f *failing) Logf(format string, args ...any) { fmt.Fprintf(&f.log, format, args...) }
 func (f *failing) Cleanup(c func())                { f.cleanup = c }

@@ -34,6 +34,7 @@ type limbo struct {
 const (
 	firstLook = time.Millisecond
 	lastPause = 100 * time.Millisecond
+	givenUp   = 10 * time.Second // a goroutine that does something else has left the statement
 )
 
 func (e *engine) intoLimbo(t *timer) {
@@ -64,7 +65,7 @@ func (e *engine) lookInLimbo(l *limbo) {
 	l.since += l.pause
 	l.pause = min(2*l.pause, lastPause)
 	switch {
-	case state == gone || e.stall < 0 && !armed:
+	case state == gone || e.stall < 0 && !armed || state == elsewhere && l.since >= givenUp:
 		e.limbo = nil
 	case state == blocked && armed && len(l.timer.ch) == 0:
 		// The wait is for this timer and for no context that has ended.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jonboulle/clockwork"
 )
 
 // CancelledError is returned when the context, not an attempt, ended a call.
@@ -65,7 +67,7 @@ func (e *CancelledError) Unwrap() []error {
 }
 
 // timeLeft reports whether a wait of d from now ends before ctx's deadline.
-func timeLeft(ctx context.Context, now time.Time, d time.Duration) bool {
+func timeLeft(ctx context.Context, clock clockwork.Clock, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()
-	return !ok || d < deadline.Sub(now)
+	return !ok || d < clock.Until(deadline)
 }

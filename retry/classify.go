@@ -100,14 +100,22 @@ func (c Classification) String() string {
 // of [errors.As], so an error keeps its class through any wrapping. An error
 // with none, nil and a context's error included, is permanent.
 func Classify(err error) Classification {
-	var r Retryable
-	if errors.As(err, &r) {
+	if r, ok := retryable(err); ok {
 		return r.RetryClassification()
 	}
 	return Permanent()
 }
 
-func isRetryable(err error) bool {
-	var r Retryable
-	return errors.As(err, &r)
+// retryable finds the first Retryable in err's tree. An error that is not
+// wrapped costs no allocation, as errors.As would.
+func retryable(err error) (Retryable, bool) {
+	if r, ok := err.(Retryable); ok {
+		return r, true
+	}
+	return unwrapRetryable(err)
+}
+
+func unwrapRetryable(err error) (r Retryable, ok bool) {
+	ok = errors.As(err, &r)
+	return r, ok
 }

@@ -141,21 +141,13 @@ func (r *Retrier) begin(ctx context.Context) call {
 // next decides what follows the failed attempt and waits for the next one if
 // there is to be one; else it returns the error that the call ends with.
 func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool) {
-	switch {
-	case c.policy.IsLast(c.attempt) && c.config.Limit == nil:
-		c.class = Permanent() // not worth asking
-	case timedOut && !isRetryable(err): // an error that knows its class is an answer
-		c.class = Transient().TimedOut()
-	default:
-		c.class = c.config.Classify(err)
-	}
+	c.class = c.classify(err, timedOut)
 	c.report(ctx, false)
-	d := c.policy.Decide(Failure{
-		Attempt:  c.attempt,
-		Class:    c.class,
-		Elapsed:  c.elapsed(),
-		Previous: c.previous,
-	}, c.source())
+	f := Failure{Attempt: c.attempt, Class: c.class, Previous: c.previous}
+	if c.policy.MaxElapsed > 0 { // reading a real clock costs more than the decision
+		f.Elapsed = c.elapsed()
+	}
+	d := c.policy.Decide(f, c.source())
 	if d.Reason == LastAttempt || d.Reason == NotTransient {
 		c.ended(d.Reason, err)
 		return err, false
@@ -163,7 +155,7 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	if ctx.Err() != nil {
 		return c.cancelled(ctx, 0, err), false
 	}
-	if !timeLeft(ctx, c.config.Clock.Now(), d.Wait) {
+	if !timeLeft(ctx, c.config.Clock, d.Wait) {
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	if d.Retry() && !c.allowed() {
@@ -187,6 +179,19 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	return nil, true
+}
+
+// classify returns the class of an attempt's error, where anybody asks for it.
+func (c *call) classify(err error, timedOut bool) Classification {
+	if c.policy.IsLast(c.attempt) && c.config.Limit == nil {
+		return Permanent() // not worth asking
+	}
+	if timedOut {
+		if _, ok := retryable(err); !ok { // an error that knows its class is an answer
+			return Transient().TimedOut()
+		}
+	}
+	return c.config.Classify(err)
 }
 
 // wait is the one place where this package waits. It returns ctx's error,
