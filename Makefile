@@ -1,5 +1,6 @@
 # make test    every test, small sizes: under a minute after compiling
 # make check   what CI runs: format, vet, modernise, tidy, every test under the race detector
+# make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make golden  write the golden files anew; read the diff before committing it
 # make bench   the benchmarks, with allocations
 
@@ -12,12 +13,16 @@ modules = $(sort $(dir $(shell git ls-files 'go.mod' '*/go.mod')))
 # leave no files behind. The cache does not know these variables, hence -count.
 properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 
-.PHONY: test check format vet fix tidy race golden bench
+# How long each fuzz target runs.
+FUZZTIME ?= 60s
+
+.PHONY: test check format vet fix tidy race fuzz golden bench
 
 test:
 	@$(GO) test ./...
 
 check: format vet fix tidy race
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 format:
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); \
@@ -42,8 +47,17 @@ race:
 	@if command -v $$($(GO) env CC) >/dev/null; then race=-race; else echo "race: skipped, there is no C compiler"; fi; \
 	for m in $(modules); do (cd $$m && $(properties) $(GO) test -count=1 $$race ./...) || exit 1; done
 
+# Without the limit on minimizing the fuzzer spends most of a short run on it.
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p >fuzz.log 2>&1 || { cat fuzz.log; rm fuzz.log; exit 1; }; \
+			echo "fuzz: $$f ok ($(FUZZTIME))"; \
+		done; \
+	done; rm -f fuzz.log
+
 golden:
-	@$(GO) test ./retry/trace ./cmd/retrysim -update
+	@$(GO) test ./retry/trace ./scripted ./cmd/retrysim -update
 
 bench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -63,7 +63,7 @@ var rooms = []room{
 		theirs: []string{clockwork, rapid, testify}, std: []string{"testing"},
 		why: "the only room with rapid in it, whose flags a command must not inherit"},
 	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "propertytest/verdict", "propertytest/explore"},
-		theirs: []string{"github.com/spf13/", "github.com/rogpeppe/go-internal/txtar"}, std: []string{"net/http"},
+		theirs: []string{"github.com/spf13/", "github.com/rogpeppe/go-internal/diff"}, std: []string{"net/http"},
 		why: "the command is a program, not a test"},
 }
 

@@ -427,6 +427,7 @@ func (e *engine) runChan(t *timer) {
 		return
 	}
 	if e.queue.first() == &t.event {
+		p.woken = false // by a context, in an earlier wait
 		e.step()
 	} else {
 		p.timer, p.waits = t, "the "+t.kind.String()+" due at "+offset(time.Duration(t.when))

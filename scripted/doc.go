@@ -1,52 +1,156 @@
 // Package scripted is a language for failures, and a model that plays them.
 //
-// A script says what a model does on each call. One line is one turn:
+// A script says what a model does on each request. One line is one turn:
 //
-//	transient                  # refused for now, with no word on how long
-//	transient:50               # refused for now; the server says wait 50 ms
-//	permanent: bad auth        # refused for good; the text ends at ; or #
-//	permanent: "a; b"          # ... unless it is quoted
-//	ok                         # a stream with nothing but its end
-//	ok "Hel" "lo"              # a stream of two text deltas and its end
-//	ok "Hel" transient:1       # a stream that breaks after one delta
-//	ok "Hel" permanent: cut    # the same, with an error that will not pass
+//	transient                     # refused for now, with no word on how long
+//	transient:50                  # refused for now; the server says wait 50 ms
+//	permanent: bad auth           # refused for good; the text ends at ; or #
+//	permanent: "a; b"             # ... unless it is quoted
+//	429                           # refused with an HTTP status, 300 to 599
+//	429 retry-after=1s            # ... with headers
+//	529 type=overloaded_error code=busy message="try later"   # ... and a body
+//	reset                         # the connection breaks before any answer
+//	hang                          # no answer ever comes
+//	ok                            # a stream with nothing but its end
+//	ok "Hel" "lo"                 # a stream of two text deltas and its end
 //
-// A turn may be repeated: "transient x3" is three turns. After the last turn
-// the script is used up: the next call fails with a [*UsedUpError].
+// What a status means is decided by package provider, from its code, type and
+// headers, as it would be for a real response. Retry-After is written as a
+// duration of whole seconds or, in quotes, as it stands in the header; the
+// header for milliseconds in digits. Any other header is a lower-case name with
+// a hyphen, or date:
 //
-// Other lines say how the script is run and what must come of it. Each may
-// stand once, "expect" as often as one likes, and their place in the file does
-// not matter:
+//	503 retry-after="Fri, 31 Dec 1999 23:59:59 GMT"
+//	429 retry-after-ms=250 x-request-id=req_7
+//
+// A stream has text, tool calls with the pieces of their arguments, reasoning
+// and pauses, in any order:
+//
+//	ok "Hel" pause 200ms "lo"
+//	ok tool search(`{"q":` `"go"}`)                # call_1, then call_2 ...
+//	ok tool search id=toolu_7("{}") "Done."
+//	ok reasoning("Let me " "see.") reasoning signature=c2ln("Yes.") "42"
+//	ok redacted "b64" "42"
+//	ok reasoning("hm" pause 1s "so") "42"
+//
+// and one ending behind them:
+//
+//	ok "42" usage(in=9 out=1)     # tokens: in, out, cached, cache-write,
+//	                              # cache-write-5m, cache-write-1h, reasoning
+//	ok "42" finish max_tokens     # or end_turn, tool_use, stop_sequence, aborted
+//	ok "42" usage(in=9 out=1) finish "refusal"    # or a provider's own, in quotes
+//	ok "4" transient              # a mid-stream error of either class
+//	ok "4" permanent: filtered
+//	ok "4" 529 type=overloaded_error              # a provider's, without headers
+//	ok "4" cut                    # the connection is lost
+//	ok "4" eof                    # it ends cleanly, without its terminal chunk
+//	ok "4" stall                  # nothing comes any more, not even the end
+//	ok tool search(`{"q":`) cut   # only here may arguments be no JSON
+//
+// Without an ending the stream finishes: with tool_use if it called a tool,
+// else with end_turn.
+//
+// Behind a turn its modifiers, in any order:
+//
+//	transient x3                  # three requests in a row
+//	503 forever                   # all requests from here on
+//	429 retry-after=1s after 200ms x2     # 200 ms pass before each answer
+//	permanent: "bad auth" x2      # a reason must be quoted before them
+//
+// A request that finds no turn left fails with a [*UsedUpError], which is
+// permanent. A hang or a stall waits for the context to end, and fails with a
+// [*HungError] after [Patience].
+//
+// # Scenarios
+//
+// Other lines say how the script is run and what must come of it. These may
+// stand once each, anywhere outside blocks:
 //
 //	policy exp:base=1s,cap=30s,jitter=none,attempts=5   # see retry.ParsePolicy
-//	seed 42                    # of the jitter; 1 when not given
-//	cancel at 1.5s             # the caller's context ends, 1.5 s into the run
-//	expect outcome == success  # or !=
-//	expect attempts <= 3       # or ==, !=, <, >=, >
+//	seed 42                       # of the jitter; 1 when not given
+//	timeout attempt=1s total=10s  # of each attempt until it opens; of each call
+//	cancel at 1.5s                # the callers' contexts end, 1.5 s into the run
+//	calls 3                       # one call after another; 1 when not given
+//	calls 3 at once               # all beginning together
+//
+// A lane has turns of its own for some of the requests, so that a parallel
+// caller, or a hidden retry, cannot eat another's answer. All its conditions
+// must hold; a value that ends in * fits what begins so. The first lane that
+// fits takes the request, then the turns outside lanes, if there are any. A
+// request that fits nowhere fails with a [*NoLaneError], which is permanent.
+// Each lane gets the calls of the line calls.
+//
+//	lane "researcher" when model=gpt-4o path=/v1/chat/* x-agent=research {
+//		429 retry-after=1s
+//		ok "found"
+//	}
+//	lane "rest" {
+//		ok
+//	}
+//
+// A call block groups the turns of one logical call. The first call gets the
+// first block and so on; a call that asks for more turns than its block has
+// fails with a [*UsedUpError], and the next call's answer stays untouched. In a
+// script or a lane the turns stand all in blocks or all outside.
+//
+//	call { transient; ok "one" }
+//	call {
+//		permanent: bad auth
+//		expect attempts == 1
+//	}
+//
+// An expectation in a call block is about that call, in a lane about each call
+// of the lane, elsewhere about every call:
+//
+//	expect outcome == success         # or !=
+//	expect attempts == 3              # or !=, <, <=, >, >=
+//	expect attempts in 2..3           # both included
+//	expect wait[2] in 5s..5.5s        # between the second attempt's failure and
+//	                                  # the third attempt, or the wait's end
+//	expect wait[*] <= 30s             # every wait, and there is one
+//	expect start[2] == 5s             # of the second attempt, since the call's
+//	expect total < 10s                # until the call and its stream were over
+//	expect error contains "503"       # or == or !=, the text of the error, "" if none
+//	expect chunks == 3                # that the caller received
+//	expect text == "Hello"            # or !=, contains: its text deltas, joined
+//	expect no early-retry             # one of Verdicts, see propertytest/verdict
+//	expect attempts == ?              # to be filled in by retrysim check --update
 //
 // The outcomes are
 //
 //	success     the stream was opened and read to its terminal chunk
-//	exhausted   the last permitted attempt failed
+//	exhausted   the policy permits no further attempt
 //	permanent   an attempt failed for good
 //	cancelled   the context ended the call
 //	broken      the stream was opened, and ended in an error
+//	truncated   the stream was opened, and ended without its terminal chunk
 //
 // # Text
 //
-// A script is UTF-8. A line ends with LF or CRLF, and ";" ends a turn or any
-// other statement as a line end does, so that a script fits on one line:
-// transient:50; ok "hi". Blank lines and comments, from "#" to the line's end,
-// mean nothing; inside a word "#" is a letter. Strings are Go's, in double
-// quotes. A byte-order mark at the beginning is skipped. N is decimal digits;
-// durations are Go's, such as 1.5s.
+// A script is UTF-8 without control characters. A line ends with LF or CRLF,
+// and ";" ends a statement as a line end does, so that a script fits on one
+// line: transient:50; ok "hi". Blank lines and comments, from "#" to the line's
+// end, mean nothing; inside a word "#" is a letter. Strings are Go's, in double
+// quotes or backquotes, on one line. A byte-order mark at the beginning is
+// skipped. Durations are Go's without a sign, such as 1.5s or 2m30s, and 0; a
+// fraction of a nanosecond is dropped. Numbers are decimal digits.
 //
-// Limits: a repetition is at most [MaxRepeat]; N of transient:N at most the
-// 9,223,372,036,854 ms of a Go duration.
+// The limits: [MaxLine] bytes a line, [MaxRepeat] for xN, [MaxTurns] for all
+// turns with their repetitions, [MaxCalls] for calls, [MaxErrors] reported, and
+// for times the 9,223,372,036,854 ms of a Go duration.
+//
+// Scripts of the Rust double keep their meaning where they are transient,
+// transient:DIGITS or "permanent: text". Every other string that it took is an
+// error here: it looked for the words anywhere, so that nontransient was
+// transient, transient:5s was 5 ms, a number too large was no hint, and what
+// it did not know was permanent. A bare reason that ends like modifiers, as in
+// permanent: bad auth x2, or like the end of the block it stands in, is an error
+// too, until it is quoted. And a script that is used up is an error, where the
+// double opened an empty stream.
 //
 // # Errors
 //
-// [Parse] reports every error of a script at once, each with its place, the
-// line and a caret. A script that would do nothing, because it has no turn, is
-// an error.
+// [Parse] reports every error of a script at once, the first of each statement,
+// with its place, the line, a caret and, for a misspelt word, the word that was
+// meant. A script that would do nothing, because it has no turn, is an error.
 package scripted

@@ -2,125 +2,297 @@ package scripted
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
+	"slices"
 	"sync"
+	"syscall"
+	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/provider"
 )
 
-// Model is a [retry.CompletionModel] that plays a script: each call takes the
-// next turn. It is safe for concurrent use; concurrent callers take turns in
-// the order in which their calls arrive.
-type Model struct {
-	script *Script
+// Patience is how long a hang and a stall wait for somebody to end them. Then
+// they fail with a [*HungError], so that a clock that moves by itself never
+// stops dead.
+const Patience = 365 * 24 * time.Hour
 
-	mu       sync.Mutex
-	turn     int // index of the next turn
-	used     int // how often that turn was played already
-	requests []retry.ChatRequest
+// Model is a [retry.CompletionModel] that plays a script: each request takes
+// the next turn of its lane. It is safe for concurrent use; concurrent callers
+// take turns in the order in which they call ChatStream, whatever time the
+// answers take. It keeps a record of every request, with the chunks of its
+// stream.
+type Model struct {
+	// Clock is what latency and pauses take time on. nil: the real clock. Set
+	// it before the first request.
+	Clock clockwork.Clock
+	// Error maps the failure of a turn to an error of the caller's own type; e
+	// is what it would be otherwise. nil: it is e. Set it before the first
+	// request.
+	Error func(t Turn, e *Error) error
+
+	id   string
+	play *play
+}
+
+// play is what all models of one script share.
+type play struct {
+	player *Player
+
+	mu      sync.Mutex
+	records []*Record
+}
+
+// Record is one request and what became of it.
+type Record struct {
+	At      time.Time // when it came
+	Call    uint64    // from [retry.WithCall], 0 without
+	Model   string    // that was asked
+	Request retry.ChatRequest
+	Alive   bool // its context was alive
+	Turn    Turn // that it got, zero if none
+	Err     error
+	Opened  bool                // it got a stream
+	Chunks  []retry.StreamChunk // that were taken from the stream
+	Closed  bool                // the stream was closed
 }
 
 var _ retry.CompletionModel = (*Model)(nil)
 
-// NewModel returns a model at the first turn of the script.
-func NewModel(s *Script) *Model { return &Model{script: s} }
+// NewModel returns a model at the beginning of the script.
+func NewModel(s *Script) *Model {
+	return &Model{id: "scripted", play: &play{player: NewPlayer(s)}}
+}
+
+// As returns the model under another id. Both play the same script, from the
+// same place, and keep the same record.
+func (m *Model) As(id string) *Model {
+	return &Model{Clock: m.Clock, Error: m.Error, id: id, play: m.play}
+}
 
 // Name returns "scripted".
 func (m *Model) Name() string { return "scripted" }
 
-// Model returns "scripted".
-func (m *Model) Model() string { return "scripted" }
+// Model returns the id: "scripted" unless [Model.As] gave another.
+func (m *Model) Model() string { return m.id }
 
-// ChatStream plays the next turn. A call whose context has ended returns the
-// context's error and takes no turn, as a real client would before sending
-// anything; it is counted all the same.
+// Do plays the next turn to its end, as a plain function for retry code that
+// knows no chat model. A refusal is the error, and so is what breaks a stream;
+// a stream that ends without its terminal chunk is [io.ErrUnexpectedEOF].
+func (m *Model) Do(ctx context.Context) error {
+	s, err := m.ChatStream(ctx, retry.ChatRequest{})
+	if err != nil {
+		return err
+	}
+	finished := false
+	for chunk, err := range retry.Chunks(s) {
+		if err != nil {
+			return err
+		}
+		_, finished = chunk.(retry.TurnFinished)
+	}
+	if !finished {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+// ChatStream plays the next turn. A request whose context has ended returns
+// the context's error and takes no turn, as a real client would before sending
+// anything; it is recorded all the same. The logical call is that of
+// [retry.WithCall], path and headers those of [WithRequest].
 func (m *Model) ChatStream(ctx context.Context, req retry.ChatRequest) (retry.Stream, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.requests = append(m.requests, req.Clone())
+	r := m.record(ctx, req)
+	s, err := m.open(ctx, r)
+	m.play.mu.Lock()
+	defer m.play.mu.Unlock()
+	r.Err, r.Opened = err, err == nil
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (m *Model) record(ctx context.Context, req retry.ChatRequest) *Record {
+	r := &Record{At: m.clock().Now(), Model: m.id, Request: req.Clone(), Alive: ctx.Err() == nil}
+	r.Call, _ = retry.CallNumber(ctx)
+	m.play.mu.Lock()
+	defer m.play.mu.Unlock()
+	m.play.records = append(m.play.records, r)
+	return r
+}
+
+// open takes the next turn and waits for its answer.
+func (m *Model) open(ctx context.Context, r *Record) (*stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if m.turn == len(m.script.Turns) {
-		return nil, &UsedUpError{Call: len(m.requests), Turns: m.script.count()}
+	request, _ := ctx.Value(requestKey{}).(Request)
+	request.Call, request.Model = r.Call, m.id
+	turn, err := m.play.player.Next(request)
+	if err != nil {
+		return nil, err
 	}
-	t := &m.script.Turns[m.turn]
-	if m.used++; m.used == t.Repeat {
-		m.turn, m.used = m.turn+1, 0
+	m.play.mu.Lock()
+	r.Turn = turn
+	m.play.mu.Unlock()
+	if err := sleep(ctx, m.clock(), turn.After); err != nil {
+		return nil, err
 	}
-	if t.Refusal != nil {
-		return nil, t.Refusal
+	switch a := turn.Answer.(type) {
+	case Hang:
+		return nil, hang(ctx, m.clock(), "hang")
+	case Stream:
+		return &stream{model: m, ctx: ctx, record: r, turn: turn, steps: a.Steps(), end: a.end()}, nil
+	default:
+		return nil, m.failure(turn, a)
 	}
-	return &stream{ctx: ctx, chunks: t.Chunks, end: t.Break}, nil
+}
+
+type requestKey struct{}
+
+// WithRequest returns a context whose requests have the path and the headers of
+// r, for the conditions of lanes: a server sees them, a model has no other
+// way to. Its other fields are not looked at.
+func WithRequest(ctx context.Context, r Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// failure returns the error of a failure.
+func (m *Model) failure(t Turn, f any) error {
+	e := newError(f, m.clock().Now())
+	if m.Error != nil {
+		return m.Error(t, e)
+	}
+	return e
+}
+
+// newError returns the error of a failure that is received now.
+func newError(f any, now time.Time) *Error {
+	switch f := f.(type) {
+	case Transient:
+		if f.Hinted {
+			return &Error{Class: retry.TransientAfter(f.Wait), Text: f.String()}
+		}
+		return &Error{Class: retry.Transient(), Text: f.String()}
+	case Permanent:
+		return &Error{Class: retry.Permanent(), Text: "permanent: " + f.Reason}
+	case Status:
+		e := f.received(now)
+		return &Error{Class: e.Verdict.Class, Text: f.text(), Status: &f, Err: e}
+	case Reset:
+		return &Error{Class: retry.Transient(), Text: "reset: " + syscall.ECONNRESET.Error(), Err: syscall.ECONNRESET}
+	case Cut:
+		return &Error{Class: retry.Transient(), Text: "cut: " + io.ErrUnexpectedEOF.Error(), Err: io.ErrUnexpectedEOF}
+	}
+	panic(fmt.Sprintf("scripted: a turn with the answer %T", f))
+}
+
+// received returns what package provider makes of the status, its headers and
+// its body, whoever's they are.
+func (s Status) received(now time.Time) *provider.Error {
+	header := make(http.Header)
+	for _, f := range s.Header {
+		header.Add(f.Name, f.Value)
+	}
+	return provider.FromResponse("", s.Status, header, s.Body(), now)
+}
+
+// Body returns the body in the JSON that most providers send:
+// {"error":{"type":...,"code":...,"message":...}}.
+func (s Status) Body() []byte {
+	type fields struct {
+		Type    string `json:"type,omitempty"`
+		Code    string `json:"code,omitempty"`
+		Message string `json:"message,omitempty"`
+	}
+	body, err := json.Marshal(map[string]fields{"error": {s.Type, s.Code, s.Message}})
+	if err != nil {
+		panic(fmt.Sprintf("scripted: a body that JSON cannot hold: %v", err)) // it is made of strings
+	}
+	return body
+}
+
+func (m *Model) clock() clockwork.Clock {
+	if m.Clock == nil {
+		return clockwork.NewRealClock()
+	}
+	return m.Clock
+}
+
+// HungError is the error of a hang or a stall that nobody ended within
+// [Patience]. It is permanent.
+type HungError struct{ Turn string } // "hang" or "stall"
+
+// Error says what would end it.
+func (e *HungError) Error() string {
+	return fmt.Sprintf("scripted: nothing ended the %s in %d days (a timeout or a cancel would)", e.Turn, Patience/(24*time.Hour))
+}
+
+// hang waits for the context to end and returns its error.
+func hang(ctx context.Context, clock clockwork.Clock, what string) error {
+	if err := sleep(ctx, clock, Patience); err != nil {
+		return err
+	}
+	return &HungError{what}
+}
+
+// sleep is the one place where this package waits. It returns ctx's error,
+// which wins when both end together. A clock that can wait for a context
+// itself is asked to, because one that moves by itself must know what else
+// could end the wait.
+func sleep(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	if c, ok := clock.(interface {
+		SleepContext(context.Context, time.Duration) error
+	}); ok {
+		return c.SleepContext(ctx, d)
+	}
+	timer := clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.Chan():
+	}
+	return ctx.Err()
 }
 
 // Calls returns how often ChatStream was called.
 func (m *Model) Calls() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.requests)
+	m.play.mu.Lock()
+	defer m.play.mu.Unlock()
+	return len(m.play.records)
 }
 
-// Requests returns a copy of each request that ChatStream was given, in order.
-func (m *Model) Requests() []retry.ChatRequest {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make([]retry.ChatRequest, len(m.requests))
-	for i, r := range m.requests {
-		out[i] = r.Clone()
+// Records returns a copy of the record of each request, in the order in which
+// they came.
+func (m *Model) Records() []Record {
+	m.play.mu.Lock()
+	defer m.play.mu.Unlock()
+	out := make([]Record, len(m.play.records))
+	for i, r := range m.play.records {
+		out[i] = *r
+		out[i].Request = r.Request.Clone()
+		out[i].Chunks = slices.Clone(r.Chunks)
 	}
 	return out
 }
 
-// UsedUpError is the error of a call for which the script has no turn left. It
-// is permanent: asking again will not help.
-type UsedUpError struct {
-	Call  int // the call's number, from 1
-	Turns int // how many the script has, repetitions counted
-}
-
-// Error says which call it was.
-func (e *UsedUpError) Error() string {
-	return fmt.Sprintf("scripted: call %d finds the script used up (it has %d turns)", e.Call, e.Turns)
-}
-
-func (s *Script) count() int {
+// Open returns how many streams were opened and not closed.
+func (m *Model) Open() int {
+	m.play.mu.Lock()
+	defer m.play.mu.Unlock()
 	n := 0
-	for _, t := range s.Turns {
-		n += t.Repeat
+	for _, r := range m.play.records {
+		if r.Opened && !r.Closed {
+			n++
+		}
 	}
 	return n
 }
-
-// stream plays the chunks of a turn and then its end, again and again.
-type stream struct {
-	ctx    context.Context
-	chunks []retry.StreamChunk
-	end    *Error
-	closed bool
-}
-
-func (s *stream) Recv() (retry.StreamChunk, error) {
-	switch {
-	case s.closed:
-		return nil, errClosed
-	case s.ctx.Err() != nil:
-		return nil, s.ctx.Err()
-	case len(s.chunks) > 0:
-		chunk := s.chunks[0]
-		s.chunks = s.chunks[1:]
-		return chunk, nil
-	case s.end != nil:
-		return nil, s.end
-	default:
-		return nil, io.EOF
-	}
-}
-
-func (s *stream) Close() error {
-	s.closed = true
-	return nil
-}
-
-var errClosed = fmt.Errorf("scripted: Recv on a closed stream")

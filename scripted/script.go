@@ -1,118 +1,109 @@
 package scripted
 
 import (
-	"fmt"
+	"cmp"
+	"math"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
 )
 
-// MaxRepeat is the largest N of a repetition xN.
-const MaxRepeat = 1_000_000
-
-// Script is a parsed script: what a model does on each call, and how the run
-// is set up and judged.
+// Script is a parsed script: what a model does on each call, how the run is set
+// up, and what must come of it. A Script may be built by hand as well; [Format]
+// writes it, and what [Parse] says of that text holds for it.
 type Script struct {
-	Name    string // of the file, for messages
-	Turns   []Turn
-	Policy  *retry.Policy  // nil: not said
-	Seed    *uint64        // nil: not said
-	Cancel  *time.Duration // nil: never; else when the caller's context ends
-	Expects []Expect
+	Name   string // of the file, for messages
+	Member string // of the archive that the file is, "" if it is none
+
+	Policy         *retry.Policy  // nil: not said
+	Seed           *uint64        // nil: not said
+	AttemptTimeout time.Duration  // bounds each attempt; 0: not said
+	TotalTimeout   time.Duration  // the deadline of each call, from its start; 0: none
+	Cancel         *time.Duration // nil: never; else when the callers' contexts end, from the start of the run
+	Calls          int            // calls of each lane; 0: not said, one or as many as it has blocks
+	AtOnce         bool           // the calls run at once, not one after another
+
+	Turns   []Turn   // for requests that no lane claims
+	Blocks  []Block  // instead of Turns: one for each call
+	Lanes   []Lane   // in the order in which they are asked
+	Expects []Expect // about every call
+
+	Comments []Comment
+	layout   layout
 }
 
-// Turn says what the model does on a call: it refuses with Refusal, or opens a
-// stream of Chunks that ends with Break, or with io.EOF if that is nil.
+// Lane is a list of turns for some of the requests: a parallel caller, or a
+// hidden retry, has its own and cannot eat another's.
+type Lane struct {
+	Pos, End Pos // of the word lane and of the closing brace
+	Name     string
+	When     []Field // all must hold: model, path or a header; none: every request fits
+	Turns    []Turn
+	Blocks   []Block  // instead of Turns: one for each call
+	Expects  []Expect // about every call of the lane
+}
+
+// Block groups the turns of one logical call.
+type Block struct {
+	Pos, End Pos
+	Turns    []Turn
+	Expects  []Expect // about this call
+}
+
+// Turn says what the model does on one request, or on several in a row.
 type Turn struct {
-	Pos     Pos
-	Repeat  int // how many calls in a row get this turn, at least 1
-	Refusal *Error
-	Chunks  []retry.StreamChunk
-	Break   *Error
+	Pos    Pos
+	Answer Answer
+	After  time.Duration // the latency: how long the request waits for its answer
+	Repeat int           // how many requests in a row get it; 0 acts as 1
 }
 
-// Expect is a condition on the finished run.
-type Expect struct {
-	Pos     Pos
-	Subject Subject
-	Op      Op
-	Outcome Outcome // when Subject is SubjectOutcome
-	Number  int     // when Subject is SubjectAttempts
+// Forever as a Repeat is without end.
+const Forever = math.MaxInt
+
+// times returns how many requests get the turn.
+func (t Turn) times() int { return max(t.Repeat, 1) }
+
+// Comment is a comment with its #. Lines of nothing but comments that follow
+// one another are one Comment, their line ends included.
+type Comment struct {
+	Pos  Pos
+	Text string
 }
 
-// String returns the condition as it is written, without "expect".
-func (e Expect) String() string {
-	if e.Subject == SubjectOutcome {
-		return fmt.Sprintf("%s %s %s", e.Subject, e.Op, e.Outcome)
+// Pos is a place in a script, both from 1; Col counts bytes. The zero Pos is
+// that of a part which was not read from a text.
+type Pos struct{ Line, Col int32 }
+
+func (p Pos) compare(q Pos) int {
+	return cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Col, q.Col))
+}
+
+// layout is what only Format needs to know: where the settings stood, and how
+// the policy was written.
+type layout struct {
+	policy, seed, timeout, cancel, calls Pos
+	policyText                           string
+}
+
+// Lanes as a reader of the script sees them: the named ones in their order,
+// then the unnamed one if it has turns.
+func (s *Script) lanes() []Lane {
+	lanes := s.Lanes
+	if len(s.Turns) > 0 || len(s.Blocks) > 0 {
+		lanes = append(lanes[:len(lanes):len(lanes)], Lane{Turns: s.Turns, Blocks: s.Blocks})
 	}
-	return fmt.Sprintf("%s %s %d", e.Subject, e.Op, e.Number)
+	return lanes
 }
 
-// Subject is what an [Expect] is about.
-type Subject string
-
-const (
-	SubjectOutcome  Subject = "outcome"
-	SubjectAttempts Subject = "attempts"
-)
-
-// Outcome says how a call ended for its caller.
-type Outcome string
-
-const (
-	Success   Outcome = "success"   // a stream was opened and read to its end
-	Exhausted Outcome = "exhausted" // the policy permits no further attempt
-	Permanent Outcome = "permanent" // an attempt failed for good
-	Cancelled Outcome = "cancelled" // the context ended the call
-	Broken    Outcome = "broken"    // a stream was opened and ended in an error
-)
-
-var outcomes = []string{string(Success), string(Exhausted), string(Permanent), string(Cancelled), string(Broken)}
-
-// Op compares.
-type Op string
-
-const (
-	Equal          Op = "=="
-	NotEqual       Op = "!="
-	Less           Op = "<"
-	LessOrEqual    Op = "<="
-	Greater        Op = ">"
-	GreaterOrEqual Op = ">="
-)
-
-// Compare reports whether "got op want" holds.
-func (o Op) Compare(got, want int) bool {
-	switch o {
-	case Equal:
-		return got == want
-	case NotEqual:
-		return got != want
-	case Less:
-		return got < want
-	case LessOrEqual:
-		return got <= want
-	case Greater:
-		return got > want
-	case GreaterOrEqual:
-		return got >= want
+// count returns how many requests the turns answer, saturating at [Forever].
+func count(turns []Turn) int {
+	n := 0
+	for _, t := range turns {
+		if t.times() > Forever-n {
+			return Forever
+		}
+		n += t.times()
 	}
-	panic(fmt.Sprintf("scripted: unknown operator %q", string(o)))
+	return n
 }
-
-// Pos is a place in a script, both from 1; Col counts bytes.
-type Pos struct{ Line, Col int }
-
-// Error is the error of a scripted turn. It is a [retry.Retryable].
-type Error struct {
-	Class retry.Classification
-	Text  string // as the script has it, such as "transient:50"
-}
-
-var _ retry.Retryable = (*Error)(nil)
-
-// Error returns the text.
-func (e *Error) Error() string { return e.Text }
-
-// RetryClassification returns the class.
-func (e *Error) RetryClassification() retry.Classification { return e.Class }

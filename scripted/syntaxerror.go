@@ -21,11 +21,29 @@ type SyntaxError struct {
 //	  503 x2 afer 40ms
 //	         ^^^^
 func (e *SyntaxError) Error() string {
-	start := min(max(e.Pos.Col-1, 0), len(e.Source))
-	end := min(start+e.Len, len(e.Source))
+	source, start := e.Source, min(max(int(e.Pos.Col)-1, 0), len(e.Source))
+	end := min(start+e.Len, len(source))
+	if len(source) > window { // a long line: show what is around the mistake
+		from := min(runeStart(source, start-window/2), start)
+		to := max(runeStart(source, start+window/2), start)
+		end = min(end, to)
+		source, start, end = source[from:to], start-from, end-from
+	}
 	return fmt.Sprintf("%s:%d:%d: %s\n  %s\n  %s%s", e.Name, e.Pos.Line, e.Pos.Col, e.Msg,
-		printable(e.Source), indent(e.Source[:start]),
-		strings.Repeat("^", max(utf8.RuneCountInString(e.Source[start:end]), 1)))
+		printable(source), indent(source[:start]),
+		strings.Repeat("^", max(utf8.RuneCountInString(source[start:end]), 1)))
+}
+
+// window is how many bytes of a line an error shows.
+const window = 160
+
+// runeStart returns the first index from i on at which a rune of s begins.
+func runeStart(s string, i int) int {
+	i = min(max(i, 0), len(s))
+	for i < len(s) && !utf8.RuneStart(s[i]) {
+		i++
+	}
+	return i
 }
 
 // indent returns as much blank as s takes on a terminal, tabs kept.
@@ -68,53 +86,4 @@ func (es SyntaxErrors) Unwrap() []error {
 		errs[i] = e
 	}
 	return errs
-}
-
-// Nearest returns the word among known that word is most likely a misspelling
-// of; ok is false if none is near. The first of equally near words wins.
-func Nearest(word string, known []string) (nearest string, ok bool) {
-	best := len(word)/3 + 2 // one more than the edits a misspelling may have
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), k); d < best {
-			nearest, best, ok = k, d, true
-		}
-	}
-	return nearest, ok
-}
-
-// suggest returns the end of a message about a word that is not known.
-func suggest(word string, known []string) string {
-	if k, ok := Nearest(word, known); ok {
-		return fmt.Sprintf(" (did you mean %q?)", k)
-	}
-	return fmt.Sprintf(" (known: %s)", strings.Join(known, ", "))
-}
-
-// distance counts the edits between a and b: insertions, deletions,
-// replacements and swaps of neighbours (optimal string alignment).
-func distance(a, b string) int {
-	const far = 1 << 30
-	if len(a) > 64 || len(b) > 64 {
-		return far // no word is that long
-	}
-	var before, last []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before, last, row = last, row, make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

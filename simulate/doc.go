@@ -1,7 +1,8 @@
 // Package simulate runs retry policies in scripted weather, on virtual time.
 //
-// [Play] puts one script through the real decorator, [retry.Model]: the same
-// code that runs in production, on a clock that moves only when it is waited
-// on. Nothing sleeps, and the same script, policy and seed give the same
-// [Run], to the nanosecond, on every machine.
+// [Play] puts every call of a script through the real decorator, [retry.Model]:
+// the same code that runs in production, on a clock that moves only when it is
+// waited on. Nothing sleeps, and the same script, policy and seed give the same
+// [Run], to the nanosecond, on every machine. [Check] says besides whether what
+// the script expects has come.
 package simulate

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/fakeclock"
@@ -26,94 +27,88 @@ type Run struct {
 	Policy retry.Policy // in force
 	Seed   uint64       // in force
 
+	*Call         // the first one; most scripts make no other
+	Calls  []Call // in the order of their numbers
+	Trace  trace.Trace
+	Checks []Result // the script's expectations, in their order
+}
+
+// Call is one logical call and what came of it.
+type Call struct {
+	Number   uint64 // from 1
+	Lane     string // that answered it, "" outside lanes
+	Block    int    // the call block that answered it, from 1; 0 outside blocks
 	Outcome  scripted.Outcome
 	Reason   retry.Reason  // why the decorator stopped
 	Attempts int           // made
-	Elapsed  time.Duration // virtual, from the start to the end of the call
+	Elapsed  time.Duration // virtual, from the start of the call to the end of its stream
 	Err      error         // what the caller got, from the call or from the stream; nil on success
-	Trace    trace.Trace
-	Checks   []Check // the script's expectations, in their order
+	Chunks   []retry.StreamChunk
+	Events   trace.Trace // the part of the run's trace that is about this call
+
+	began time.Duration // since the start of the run
 }
 
-// Check is an expectation and what the run says of it.
-type Check struct {
-	scripted.Expect
-	Got string // what the subject really was
-	OK  bool
-}
-
-// Failed returns the expectations that do not hold.
-func (r *Run) Failed() []Check {
-	var failed []Check
-	for _, c := range r.Checks {
-		if !c.OK {
-			failed = append(failed, c)
-		}
-	}
-	return failed
-}
-
-// UsedUp returns the error of the attempt that found no turn left in the
-// script, nil if there was none. Such a run says nothing about the policy.
-func (r *Run) UsedUp() *scripted.UsedUpError {
-	var e *scripted.UsedUpError
-	errors.As(r.Err, &e)
-	return e
-}
-
-// Play puts one call through a [retry.Model] over the scripted model, on
-// virtual time, and reads the stream to its end. The error is that of an
-// invalid policy; whatever the script does to the call is no error but a Run.
+// Play puts every call of a script through a [retry.Model] over the scripted
+// model, on virtual time, and reads the streams to their ends. The error is
+// that of an invalid policy, or of calls that do not end; whatever else the
+// script does to a call is no error but a Run.
+//
+// Calls at once begin in the order of their numbers, and whenever several
+// could go on the one that has waited since the earliest does.
 func Play(s *scripted.Script, o Options) (*Run, error) {
 	run := &Run{Policy: pick(o.Policy, s.Policy, retry.Default()), Seed: pick(o.Seed, s.Seed, DefaultSeed)}
-	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
-	recorder := trace.NewRecorder(clock)
-	recorder.ErrorText = error.Error // a script holds no secrets
-	model, err := retry.NewModel(scripted.NewModel(s), retry.Config{
-		Policy: run.Policy,
-		Clock:  clock,
-		Source: retry.Seeded(run.Seed, 0),
-		Observer: retry.ObserverFunc(func(e retry.Event) {
-			recorder.Observe(e)
-			if end, ok := e.(retry.CallEnded); ok {
-				run.Reason, run.Attempts = end.Reason, end.Attempt
-			}
-		}),
-	})
-	if err != nil {
+	if run.Policy.AttemptTimeout == 0 {
+		run.Policy.AttemptTimeout = s.AttemptTimeout
+	}
+	if err := run.Policy.Validate(); err != nil {
 		return nil, err
 	}
-
-	ctx, cancel := fakeclock.WithCancel(context.Background(), clock)
-	defer cancel()
-	if s.Cancel != nil {
-		end := func() {
-			recorder.Cancel(firstCall)
-			cancel()
+	run.Calls = plan(s)
+	run.Call = &run.Calls[0]
+	err := fakeclock.Run(fakeclock.Config{MaxEvents: maxEvents, BusyLoop: maxEvents}, func(clock *fakeclock.Clock) error {
+		t := newTable(s, run, clock)
+		defer t.finish()
+		if !s.AtOnce {
+			for i := range run.Calls {
+				t.call(clock, &run.Calls[i])
+			}
+			return nil
 		}
-		if *s.Cancel == 0 {
-			end()
-		} else {
-			defer clock.AfterFunc(*s.Cancel, end).Stop()
+		group := clock.NewGroup()
+		for i := range run.Calls {
+			c := &run.Calls[i]
+			group.Go(fmt.Sprintf("call %d", c.Number), func(clock *fakeclock.Clock) error {
+				t.call(clock, c)
+				return nil
+			})
 		}
-	}
-
-	stream, err := model.ChatStream(ctx, retry.ChatRequest{Messages: []retry.Message{retry.UserText("hello")}})
-	if err == nil {
-		err = drain(recorder.Stream(firstCall, run.Attempts, stream))
-	}
-	run.Err = err
-	run.Elapsed = clock.Elapsed()
-	run.Outcome = outcome(run.Reason, err)
-	run.Trace = recorder.Trace()
-	for _, e := range s.Expects {
-		run.Checks = append(run.Checks, check(e, run))
+		return group.Wait()
+	})
+	if err != nil {
+		return nil, &EndlessError{Name: s.Name, Err: err}
 	}
 	return run, nil
 }
 
-// firstCall is the number of the one call that Play makes.
-const firstCall = 1
+// EndlessError is the error of a script whose calls do not end.
+type EndlessError struct {
+	Name string // of the script
+	Err  error  // what the clock reports, with a dump
+}
+
+// Error returns the first line of the report.
+func (e *EndlessError) Error() string {
+	why, _, _ := strings.Cut(e.Err.Error(), "\n")
+	return fmt.Sprintf("simulate: %s does not end: %s", e.Name, why)
+}
+
+// Unwrap returns the report of the clock.
+func (e *EndlessError) Unwrap() error { return e.Err }
+
+// maxEvents is how much may happen in a run, or at one instant of it, before it
+// counts as endless: a policy without a limit meets a failure that is forever.
+const maxEvents = 100_000
 
 // pick returns the override if there is one, else what the script says, else
 // the default.
@@ -127,40 +122,194 @@ func pick[T any](override, said *T, otherwise T) T {
 	return otherwise
 }
 
-// drain reads a stream to its end and closes it.
-func drain(s retry.Stream) error {
-	for _, err := range retry.Chunks(s) {
-		if err != nil {
-			return err
+// plan lists the calls of a script: those of each lane in turn, numbered from
+// 1.
+func plan(s *scripted.Script) []Call {
+	var calls []Call
+	add := func(lane string, blocks int) {
+		n := max(s.Calls, blocks, 1)
+		for i := range n {
+			c := Call{Number: uint64(len(calls) + 1), Lane: lane}
+			if blocks > 0 {
+				c.Block = i + 1
+			}
+			calls = append(calls, c)
 		}
 	}
-	return nil
+	for _, l := range s.Lanes {
+		add(l.Name, len(l.Blocks))
+	}
+	if len(s.Lanes) == 0 || len(s.Turns)+len(s.Blocks) > 0 {
+		add("", len(s.Blocks))
+	}
+	return calls
 }
 
-// outcome says how the call ended for its caller; err is what it got.
-func outcome(reason retry.Reason, err error) scripted.Outcome {
-	switch reason {
-	case retry.Succeeded:
+// table is where the calls of a run meet: one scripted model, one record.
+type table struct {
+	script   *scripted.Script
+	run      *Run
+	inner    *scripted.Model
+	recorder *trace.Recorder
+}
+
+func newTable(s *scripted.Script, run *Run, clock *fakeclock.Clock) *table {
+	t := &table{script: s, run: run, inner: scripted.NewModel(s), recorder: trace.NewRecorder(clock)}
+	t.recorder.ErrorText = error.Error // a script holds no secrets
+	return t
+}
+
+// call makes one call and reads its stream.
+func (t *table) call(clock *fakeclock.Clock, c *Call) {
+	inner, request := t.presents(c.Lane)
+	inner.Clock = clock
+	model, err := retry.NewModel(inner, retry.Config{
+		Policy: t.run.Policy,
+		Clock:  clock,
+		Source: retry.Seeded(t.run.Seed, 0),
+		Observer: retry.ObserverFunc(func(e retry.Event) {
+			t.recorder.Observe(e)
+			if end, ok := e.(retry.CallEnded); ok {
+				c.Reason, c.Attempts = end.Reason, end.Attempt
+			}
+		}),
+	})
+	if err != nil {
+		panic(fmt.Sprintf("simulate: a policy that was valid is not: %v", err))
+	}
+	c.began = clock.Elapsed()
+	ctx, cancel := t.context(clock, c)
+	defer cancel()
+	ctx = retry.WithCall(scripted.WithRequest(ctx, request), c.Number)
+	stream, err := model.ChatStream(ctx, retry.ChatRequest{Messages: []retry.Message{retry.UserText("hello")}})
+	if err == nil {
+		c.Chunks, err = drain(t.recorder.Stream(c.Number, c.Attempts, stream))
+	}
+	c.Err = err
+	c.Elapsed = clock.Elapsed() - c.began
+	c.Outcome = outcome(c, ctx)
+}
+
+// context returns the caller's context of a call. It ends when the script
+// cancels the run and when the call's total timeout is over; the record says
+// when.
+func (t *table) context(clock *fakeclock.Clock, c *Call) (context.Context, func()) {
+	ctx, cancel := fakeclock.WithCancel(context.Background(), clock)
+	undo := []func(){cancel}
+	said := false
+	say := func() {
+		if !said {
+			t.recorder.Cancel(c.Number)
+		}
+		said = true
+	}
+	at := func(d time.Duration, end func()) {
+		if d <= 0 {
+			end()
+			return
+		}
+		timer := clock.AfterFunc(d, end)
+		undo = append(undo, func() { timer.Stop() })
+	}
+	if t.script.Cancel != nil {
+		at(*t.script.Cancel-c.began, func() { say(); cancel() })
+	}
+	if d := t.script.TotalTimeout; d > 0 {
+		at(d, say)
+		bounded, release := fakeclock.WithTimeout(ctx, clock, d)
+		ctx, undo = bounded, append(undo, release)
+	}
+	return ctx, func() {
+		for _, f := range undo {
+			f()
+		}
+	}
+}
+
+// presents returns what the requests of a lane's callers look like: they meet
+// its conditions.
+func (t *table) presents(lane string) (*scripted.Model, scripted.Request) {
+	inner, header, request := t.inner.As(t.inner.Model()), make(map[string]string), scripted.Request{}
+	for _, l := range t.script.Lanes {
+		if l.Name != lane {
+			continue
+		}
+		for _, f := range l.When {
+			value := strings.TrimSuffix(f.Value, "*")
+			switch f.Name {
+			case "model":
+				inner = t.inner.As(value)
+			case "path":
+				request.Path = value
+			default:
+				header[f.Name] = value
+			}
+		}
+	}
+	request.Header = func(name string) string { return header[name] }
+	return inner, request
+}
+
+// finish hands out the trace and judges the calls.
+func (t *table) finish() {
+	t.run.Trace = t.recorder.Trace()
+	for i := range t.run.Calls {
+		c := &t.run.Calls[i]
+		for _, e := range t.run.Trace {
+			if e.Call == c.Number {
+				c.Events = append(c.Events, e)
+			}
+		}
+	}
+	t.run.Checks = results(t.script, t.run)
+}
+
+// drain reads a stream to its end and closes it.
+func drain(s retry.Stream) (chunks []retry.StreamChunk, err error) {
+	for chunk, err := range retry.Chunks(s) {
 		if err != nil {
+			return chunks, err
+		}
+		chunks = append(chunks, chunk)
+	}
+	return chunks, nil
+}
+
+// outcome says how the call ended for its caller.
+func outcome(c *Call, ctx context.Context) scripted.Outcome {
+	if ctx.Err() != nil && errors.Is(c.Err, ctx.Err()) {
+		return scripted.Cancelled // in an attempt, which the decorator takes for a permanent error, or in the stream
+	}
+	switch c.Reason {
+	case retry.Succeeded:
+		n := len(c.Chunks)
+		switch {
+		case c.Err != nil:
 			return scripted.Broken
+		case n == 0 || !terminal(c.Chunks[n-1]):
+			return scripted.Truncated
 		}
 		return scripted.Success
-	case retry.LastAttempt, retry.ElapsedLimit, retry.LongRetryAfter:
-		return scripted.Exhausted
 	case retry.NotTransient:
-		return scripted.Permanent
+		return scripted.Refused
 	case retry.Cancelled:
 		return scripted.Cancelled
 	}
-	panic(fmt.Sprintf("simulate: a call ended for the reason %q", reason))
+	return scripted.Exhausted
 }
 
-func check(e scripted.Expect, r *Run) Check {
-	switch e.Subject {
-	case scripted.SubjectOutcome:
-		return Check{Expect: e, Got: string(r.Outcome), OK: (r.Outcome == e.Outcome) == (e.Op == scripted.Equal)}
-	case scripted.SubjectAttempts:
-		return Check{Expect: e, Got: fmt.Sprint(r.Attempts), OK: e.Op.Compare(r.Attempts, e.Number)}
+func terminal(chunk retry.StreamChunk) bool {
+	_, ok := chunk.(retry.TurnFinished)
+	return ok
+}
+
+// UsedUp returns the error of the first call that found no turn left in the
+// script, nil if there was none. Such a run says nothing about the policy.
+func (r *Run) UsedUp() *scripted.UsedUpError {
+	for _, c := range r.Calls {
+		if e := (*scripted.UsedUpError)(nil); errors.As(c.Err, &e) {
+			return e
+		}
 	}
-	panic(fmt.Sprintf("simulate: an expectation about %q", e.Subject))
+	return nil
 }

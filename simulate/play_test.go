@@ -37,7 +37,7 @@ func TestPlayOutcomes(t *testing.T) {
 		{`ok "hi"`, scripted.Success, retry.Succeeded, 1, 0, ""},
 		{`transient x2; ok`, scripted.Success, retry.Succeeded, 3, 3 * time.Second, ""},
 		{`transient x3`, scripted.Exhausted, retry.LastAttempt, 3, 3 * time.Second, "transient"},
-		{`transient; permanent: no`, scripted.Permanent, retry.NotTransient, 2, time.Second, "permanent: no"},
+		{`transient; permanent: no`, scripted.Refused, retry.NotTransient, 2, time.Second, "permanent: no"},
 		{`ok "hi" transient`, scripted.Broken, retry.Succeeded, 1, 0, "transient"},
 		{`cancel at 0s; ok`, scripted.Cancelled, retry.Cancelled, 0, 0, "retry: cancelled before the first attempt: context canceled"},
 		{`cancel at 1500ms; transient x9`, scripted.Cancelled, retry.Cancelled, 2, 1500 * time.Millisecond,
@@ -143,7 +143,7 @@ func oracle(turns []string, p retry.Policy) (outcome scripted.Outcome, attempts 
 		case attempts >= p.MaxAttempts:
 			return scripted.Exhausted, attempts, elapsed
 		case strings.HasPrefix(turn, "permanent"):
-			return scripted.Permanent, attempts, elapsed
+			return scripted.Refused, attempts, elapsed
 		}
 		wait := p.BaseDelay
 		for range i {

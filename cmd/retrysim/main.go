@@ -1,6 +1,8 @@
 // Command retrysim plays failures against retry policies, on virtual time.
 //
-//	retrysim run FILE|-     one script through the real decorator
+//	retrysim run FILE|-      one script through the real decorator
+//	retrysim check PATH...   scenarios, and whether what they expect comes true
+//	retrysim fmt [PATH...]   format scripts
 //
 // Results go to standard output, messages to standard error. The exit status
 // is 0 when the command did its work and every expectation held, 1 when an
@@ -65,13 +67,14 @@ func newRoot() *cobra.Command {
 		Long:  "Play failures against retry policies, on virtual time. Nothing sleeps, and the same\ncommand prints the same bytes.",
 		Example: `  retrysim run examples/overloaded.retry
   retrysim run --script 'transient:50; ok "hi"'
-  retrysim run examples/overloaded.retry --policy exp:base=200ms,cap=5s,attempts=6 --json`,
+  retrysim run examples/overloaded.retry --policy exp:base=200ms,cap=5s,attempts=6 --json
+  retrysim check examples`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(newRun(), newPolicies(), newImport(), newExport())
+	root.AddCommand(newRun(), newCheck(), newFmt(), newPolicies(), newImport(), newExport())
 	return root
 }
 

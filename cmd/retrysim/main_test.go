@@ -112,3 +112,8 @@ func TestShortKeepsFourDigits(t *testing.T) {
 		assert.Equal(t, want, short(time.Duration(in)).String())
 	}
 }
+
+func TestWorkflowCommandsAreEscaped(t *testing.T) {
+	assert.Equal(t, "a%25b%0D%0Ac:d,e", escape("a%b\r\nc:d,e", false))
+	assert.Equal(t, "a%25b%0D%0Ac%3Ad%2Ce", escape("a%b\r\nc:d,e", true))
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/retrykit/retrykit/scripted"
@@ -68,8 +67,8 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 		writeRun(&b, played)
 		fmt.Fprintf(&b, "\nreproduce: retrysim run %s --policy %v --seed %d\n", origin, played.Policy, played.Seed)
 	}
-	if _, err := c.OutOrStdout().Write(b.Bytes()); err != nil {
-		return ioError{fmt.Errorf("standard output: %w", err)}
+	if err := output(c, b.Bytes()); err != nil {
+		return err
 	}
 	return verdict(c.ErrOrStderr(), script, played, f.json)
 }
@@ -84,12 +83,16 @@ func verdict(msg io.Writer, script *scripted.Script, played *simulate.Run, noTab
 			fmt.Fprintf(msg, "retrysim: %s\n", failure(script.Name, c))
 		}
 	}
-	if used := played.UsedUp(); used != nil {
+	if used := played.UsedUp(); used != nil && used.Lane == "" && used.Block == (scripted.Pos{}) && used.Blocks == 0 {
 		fmt.Fprintf(msg, "retrysim: %s: used up: the policy made %d attempts and the script has %d turns (add turns, or limit the attempts)\n",
 			script.Name, used.Call, used.Turns)
 		return errFailed
 	}
-	if len(failed) > 0 {
+	unfit := played.Unfit()
+	for _, p := range unfit {
+		fmt.Fprintf(msg, "retrysim: %s: %s\n", script.Name, hint(p))
+	}
+	if len(failed)+len(unfit) > 0 {
 		return errFailed
 	}
 	return nil
@@ -106,19 +109,12 @@ func (f *runFlags) read(c *cobra.Command, args []string) (script *scripted.Scrip
 		return script, "--script " + shellQuote(f.script), err
 	case len(args) == 0:
 		return nil, "", fmt.Errorf("run: no script (name a file, - for standard input, or --script 'transient:50; ok \"hi\"')")
-	case args[0] == "-":
-		text, err := io.ReadAll(c.InOrStdin())
-		if err != nil {
-			return nil, "", fmt.Errorf("run: standard input: %w", err)
-		}
-		script, err = scripted.Parse("<stdin>", string(text))
-		return script, "-", err
 	}
-	text, err := os.ReadFile(args[0])
+	name, text, err := readFile(c, args[0])
 	if err != nil {
-		return nil, "", fmt.Errorf("run: %w", err)
+		return nil, "", err
 	}
-	script, err = scripted.Parse(args[0], string(text))
+	script, err = scripted.Parse(name, text)
 	return script, shellQuote(args[0]), err
 }
 
@@ -131,6 +127,6 @@ func shellQuote(s string) string {
 }
 
 // failure says on one line which expectation failed.
-func failure(name string, c simulate.Check) string {
+func failure(name string, c simulate.Result) string {
 	return fmt.Sprintf("%s:%d: expect %s: got %s", name, c.Pos.Line, c.Expect, c.Got)
 }

@@ -17,18 +17,18 @@ import (
 // writeRun writes a run for people: the outcome in a sentence, a row for each
 // attempt, the expectations.
 func writeRun(w io.Writer, r *simulate.Run) {
-	fmt.Fprintf(w, "%s: %s in %v\n", r.Outcome, count(r.Attempts, "attempt"), short(r.Elapsed))
-	if r.Err != nil {
-		fmt.Fprintf(w, "the caller gets: %s\n", plain(r.Err.Error()))
-	}
-	if r.Attempts > 0 {
-		fmt.Fprintln(w)
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
-		for _, a := range attempts(r.Trace) {
-			fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), plain(a.result), a.wait, a.why)
+	for i, c := range r.Calls {
+		if i > 0 {
+			fmt.Fprintln(w)
 		}
-		t.Flush()
+		if len(r.Calls) > 1 {
+			fmt.Fprintf(w, "call %d", c.Number)
+			if c.Lane != "" {
+				fmt.Fprintf(w, ", lane %q", c.Lane)
+			}
+			fmt.Fprint(w, ": ")
+		}
+		writeCall(w, c)
 	}
 	if len(r.Checks) > 0 {
 		fmt.Fprintln(w)
@@ -40,6 +40,23 @@ func writeRun(w io.Writer, r *simulate.Run) {
 			fmt.Fprintf(w, "✗ %s: got %s (line %d)\n", c.Expect, c.Got, c.Pos.Line)
 		}
 	}
+}
+
+func writeCall(w io.Writer, c simulate.Call) {
+	fmt.Fprintf(w, "%s: %s in %v\n", c.Outcome, count(c.Attempts, "attempt"), short(c.Elapsed))
+	if c.Err != nil {
+		fmt.Fprintf(w, "the caller gets: %s\n", plain(c.Err.Error()))
+	}
+	if c.Attempts == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "#\tat\tresult\twait\twhy")
+	for _, a := range attempts(c.Events) {
+		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\n", a.number, short(a.at), plain(a.result), a.wait, a.why)
+	}
+	t.Flush()
 }
 
 // row is one attempt, in words.

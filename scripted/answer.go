@@ -1,0 +1,158 @@
+package scripted
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+)
+
+// Answer is what a request gets: [Transient], [Permanent], [Status], [Reset],
+// [Hang] or [Stream].
+type Answer interface{ answer() }
+
+// Ending is how a [Stream] ends: [Finish], [Transient], [Permanent], [Status],
+// [Cut], [EOF] or [Stall]. nil is the zero Finish.
+type Ending interface{ ending() }
+
+// Transient is a failure that may pass.
+type Transient struct {
+	Hinted bool          // the server says how long to wait
+	Wait   time.Duration // how long, in whole milliseconds
+}
+
+// Permanent is a failure that will not pass.
+type Permanent struct{ Reason string }
+
+// Status is a failure with an HTTP status. As an [Ending] it is the error event
+// of a stream, whose status and headers were sent before.
+type Status struct {
+	Status              int    // 300 to 599
+	Type, Code, Message string // of the body; empty: left out
+	Header              []Field
+}
+
+// Field is a header of a [Status], or a condition of a [Lane].
+type Field struct{ Name, Value string }
+
+// Reset is a connection that breaks before any answer.
+type Reset struct{}
+
+// Hang is a request that is never answered.
+type Hang struct{}
+
+// Stream is an answer that arrives in pieces.
+type Stream struct {
+	Items []Item
+	End   Ending
+}
+
+// Finish ends a complete answer with its terminal chunk.
+type Finish struct {
+	Reason retry.FinishReason // "": tool_use after a tool call, else end_turn
+	Usage  retry.Usage
+}
+
+// Cut is a connection that is lost in the middle of an answer.
+type Cut struct{}
+
+// EOF ends a stream cleanly, but without the terminal chunk.
+type EOF struct{}
+
+// Stall is a stream from which nothing comes any more, not even its end.
+type Stall struct{}
+
+func (Transient) answer() {}
+func (Permanent) answer() {}
+func (Status) answer()    {}
+func (Reset) answer()     {}
+func (Hang) answer()      {}
+func (Stream) answer()    {}
+
+func (Finish) ending()    {}
+func (Transient) ending() {}
+func (Permanent) ending() {}
+func (Status) ending()    {}
+func (Cut) ending()       {}
+func (EOF) ending()       {}
+func (Stall) ending()     {}
+
+// Item is a piece of a [Stream]: [Text], [Pause], [Tool], [Reasoning] or
+// [Redacted].
+type Item interface{ item() }
+
+// Text is a piece of the answer's text, or of a [Tool]'s arguments or a
+// [Reasoning], where it is the part.
+type Text string
+
+// Pause is a time in which nothing comes.
+type Pause time.Duration
+
+// Tool is a tool call. If the parts do not add up to JSON, the call is not
+// finished: it is the last item of a stream that is not finished either.
+type Tool struct {
+	ID    string // "": call_1 for the first tool call of the stream, and so on
+	Name  string
+	Parts []Item // of the arguments' JSON, Text and Pause; none: {}
+}
+
+// Reasoning is a block of visible reasoning.
+type Reasoning struct {
+	Parts     []Item // Text and Pause
+	Signature string
+}
+
+// Redacted is a block of reasoning that the provider encrypted.
+type Redacted string
+
+func (Text) item()      {}
+func (Pause) item()     {}
+func (Tool) item()      {}
+func (Reasoning) item() {}
+func (Redacted) item()  {}
+
+// Error is the error of a scripted failure. It is a [retry.Retryable].
+type Error struct {
+	Class  retry.Classification
+	Text   string  // such as "transient:50" or "529 overloaded_error: try later"
+	Status *Status // of a failure with an HTTP status, else nil
+	// Err is what lies below: of a status a [*provider.Error], of a reset
+	// [syscall.ECONNRESET], of a cut [io.ErrUnexpectedEOF], else nil.
+	Err error
+}
+
+var _ retry.Retryable = (*Error)(nil)
+
+// Error returns the text.
+func (e *Error) Error() string { return e.Text }
+
+// RetryClassification returns the class.
+func (e *Error) RetryClassification() retry.Classification { return e.Class }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// String returns the failure as a script has it.
+func (t Transient) String() string {
+	if !t.Hinted {
+		return "transient"
+	}
+	return fmt.Sprintf("transient:%d", t.Wait.Milliseconds())
+}
+
+// text returns what an error says of the status and its body, such as
+// "529 overloaded_error: try later".
+func (s Status) text() string {
+	words := []string{fmt.Sprint(s.Status)}
+	for _, w := range []string{s.Type, s.Code} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	text := strings.Join(words, " ")
+	if s.Message != "" {
+		text += ": " + s.Message
+	}
+	return text
+}

@@ -1,0 +1,168 @@
+package scripted
+
+import (
+	"fmt"
+	"time"
+)
+
+// Expect is a condition on a finished call.
+type Expect struct {
+	Pos     Pos
+	Subject Subject
+	Index   int // of a wait or start, from 1; 0: every one of them
+	Op      Op
+	Open    bool   // the value is ?, to be filled in
+	Text    string // the value of an outcome, error, text or verdict
+	Number  int64  // the value of the others, times in nanoseconds; with In the lower bound
+	High    int64  // with In the upper bound, included
+
+	value span // of the value in its line
+}
+
+type span struct{ from, to int32 } // columns, from 1, the latter excluded
+
+// Subject is what an [Expect] is about.
+type Subject string
+
+const (
+	SubjectOutcome  Subject = "outcome"  // an [Outcome]
+	SubjectAttempts Subject = "attempts" // how many were made
+	SubjectWait     Subject = "wait"     // the time between an attempt's failure and the next one
+	SubjectStart    Subject = "start"    // when an attempt began, from the start of the call
+	SubjectTotal    Subject = "total"    // from the start of the call to the end of its stream
+	SubjectError    Subject = "error"    // the text of what the caller got, empty on success
+	SubjectChunks   Subject = "chunks"   // how many the caller received
+	SubjectText     Subject = "text"     // the text deltas that the caller received, joined
+	SubjectVerdict  Subject = "no"       // a fault, one of [Verdicts]
+)
+
+var subjects = []Subject{SubjectOutcome, SubjectAttempts, SubjectWait, SubjectStart, SubjectTotal,
+	SubjectError, SubjectChunks, SubjectText, SubjectVerdict}
+
+// value is the kind of value that a subject is compared with.
+type valueKind uint8
+
+const (
+	isWord valueKind = iota // compared with == and !=
+	isText                  // and with contains
+	isNumber
+	isTime
+)
+
+func (s Subject) kind() valueKind {
+	switch s {
+	case SubjectAttempts, SubjectChunks:
+		return isNumber
+	case SubjectWait, SubjectStart, SubjectTotal:
+		return isTime
+	case SubjectError, SubjectText:
+		return isText
+	}
+	return isWord
+}
+
+// Outcome says how a call ended for its caller.
+type Outcome string
+
+const (
+	Success   Outcome = "success"   // a stream was opened and read to its terminal chunk
+	Exhausted Outcome = "exhausted" // the policy permits no further attempt
+	Refused   Outcome = "permanent" // an attempt failed for good
+	Cancelled Outcome = "cancelled" // the context ended the call
+	Broken    Outcome = "broken"    // a stream was opened and ended in an error
+	Truncated Outcome = "truncated" // a stream was opened and ended without its terminal chunk
+)
+
+var outcomes = []Outcome{Success, Exhausted, Refused, Cancelled, Broken, Truncated}
+
+// Verdicts are the faults that "expect no" can name. Package
+// propertytest/verdict decides them and explains each.
+var Verdicts = []string{
+	"early-retry",
+	"late-retry",
+	"extra-attempt",
+	"retried-permanent",
+	"retried-after-content",
+	"slept-after-last",
+	"started-after-cancel",
+	"ignored-cancel",
+	"gave-up-early",
+	"lost-error",
+}
+
+// Op compares.
+type Op string
+
+const (
+	Equal          Op = "=="
+	NotEqual       Op = "!="
+	Less           Op = "<"
+	LessOrEqual    Op = "<="
+	Greater        Op = ">"
+	GreaterOrEqual Op = ">="
+	In             Op = "in"       // both bounds included
+	Contains       Op = "contains" // a text that is not empty
+)
+
+// Compare reports whether "got op number" holds, or for [In] whether got lies
+// in [number, high].
+func (e Expect) Compare(got int64) bool {
+	switch e.Op {
+	case Equal:
+		return got == e.Number
+	case NotEqual:
+		return got != e.Number
+	case Less:
+		return got < e.Number
+	case LessOrEqual:
+		return got <= e.Number
+	case Greater:
+		return got > e.Number
+	case GreaterOrEqual:
+		return got >= e.Number
+	case In:
+		return e.Number <= got && got <= e.High
+	}
+	panic(fmt.Sprintf("scripted: %q compares no numbers", string(e.Op)))
+}
+
+// String returns the condition as it is written, without "expect".
+func (e Expect) String() string {
+	if e.Subject == SubjectVerdict {
+		return "no " + e.Text
+	}
+	s := string(e.Subject)
+	switch {
+	case e.Subject != SubjectWait && e.Subject != SubjectStart:
+	case e.Index == 0:
+		s += "[*]"
+	default:
+		s += fmt.Sprintf("[%d]", e.Index)
+	}
+	return fmt.Sprintf("%s %s %s", s, e.Op, e.wanted())
+}
+
+func (e Expect) wanted() string {
+	if e.Open {
+		return "?"
+	}
+	show := e.Show
+	switch e.Subject.kind() {
+	case isWord:
+		return e.Text
+	case isText:
+		return quote(e.Text)
+	}
+	if e.Op == In {
+		return show(e.Number) + ".." + show(e.High)
+	}
+	return show(e.Number)
+}
+
+// Show writes a number as a value of the subject: a time as a duration.
+func (e Expect) Show(number int64) string {
+	if e.Subject.kind() == isTime {
+		return time.Duration(number).String()
+	}
+	return fmt.Sprint(number)
+}

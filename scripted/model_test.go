@@ -1,0 +1,336 @@
+package scripted_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/fakeclock"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/provider"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// model returns a model of the script on an auto clock.
+func model(t require.TestingT, text string) (*scripted.Model, *fakeclock.Clock) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	m := scripted.NewModel(parse(t, text))
+	m.Clock = clock
+	return m, clock
+}
+
+func collect(s retry.Stream) (chunks []retry.StreamChunk, err error) {
+	for chunk, err := range retry.Chunks(s) {
+		if err != nil {
+			return chunks, err
+		}
+		chunks = append(chunks, chunk)
+	}
+	return chunks, nil
+}
+
+func TestFailures(t *testing.T) {
+	tests := []struct {
+		script, text string
+		class        retry.Classification
+		below        error
+	}{
+		{"transient", "transient", retry.Transient(), nil},
+		{"transient:50", "transient:50", retry.TransientAfter(50 * time.Millisecond), nil},
+		{"transient:0", "transient:0", retry.TransientAfter(0), nil},
+		{"permanent: no", "permanent: no", retry.Permanent(), nil},
+		{"reset", "reset: connection reset by peer", retry.Transient(), syscall.ECONNRESET},
+		{"ok cut", "cut: unexpected EOF", retry.Transient(), io.ErrUnexpectedEOF},
+		{"503", "503", retry.Transient(), nil},
+		{"404", "404", retry.Permanent(), nil},
+		{"429 retry-after=2s type=t code=c message=m", "429 t c: m", retry.TransientAfter(2 * time.Second), nil},
+		{"429 retry-after=1s retry-after-ms=1500", "429", retry.TransientAfter(1500 * time.Millisecond), nil},
+		{`503 retry-after="Sat, 01 Jan 2000 00:01:00 GMT"`, "503", retry.TransientAfter(time.Minute), nil},
+		{`503 retry-after="Sat, 01 Jan 2000 00:01:00 GMT" after 50s`, "503", retry.TransientAfter(10 * time.Second), nil},
+		{`503 retry-after="Fri, 31 Dec 1999 23:59:59 GMT"`, "503", retry.TransientAfter(0), nil},
+		{"429 type=insufficient_quota code=insufficient_quota retry-after=1s", "429 insufficient_quota insufficient_quota", retry.Permanent(), nil},
+		{"ok 529 type=overloaded_error", "529 overloaded_error", retry.Transient(), nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.script, func(t *testing.T) {
+			m, _ := model(t, tt.script)
+			err := m.Do(t.Context())
+			var e *scripted.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, tt.text, err.Error())
+			class := retry.Classify(err)
+			assert.Equal(t, tt.class.IsTransient(), class.IsTransient())
+			want, wantHint := tt.class.RetryAfter()
+			got, hint := class.RetryAfter()
+			assert.Equal(t, want, got)
+			assert.Equal(t, wantHint, hint)
+			if tt.below != nil {
+				assert.ErrorIs(t, err, tt.below)
+			}
+			if e.Status != nil {
+				var p *provider.Error
+				require.ErrorAs(t, err, &p)
+				assert.Equal(t, e.Status.Status, p.Status)
+			}
+		})
+	}
+}
+
+func TestAStreamInFull(t *testing.T) {
+	m, clock := model(t, "ok reasoning signature=s(\"a\" pause 1s \"b\") tool x(`{\"q\":` pause 1s `1}`) tool y id=k() redacted \"r\" \"t\" usage(in=3) after 1s")
+	s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
+	require.NoError(t, err)
+	assert.Equal(t, time.Second, clock.Elapsed())
+	chunks, err := collect(s)
+	require.NoError(t, err)
+	want := []retry.StreamChunk{
+		retry.ReasoningDelta{Delta: "a"}, retry.ReasoningDelta{Delta: "b"}, retry.ReasoningFinished{Signature: "s"},
+		retry.ToolCallStarted{ID: "call_1", Name: "x"}, retry.ToolCallArgsDelta{ID: "call_1", Delta: `{"q":`}, retry.ToolCallArgsDelta{ID: "call_1", Delta: "1}"},
+		retry.ToolCallFinished{ID: "call_1", Name: "x", Args: []byte(`{"q":1}`)},
+		retry.ToolCallStarted{ID: "k", Name: "y"}, retry.ToolCallFinished{ID: "k", Name: "y", Args: []byte("{}")},
+		retry.RedactedReasoning{Data: "r"}, retry.TextDelta{Delta: "t"},
+		retry.TurnFinished{Reason: retry.ToolUse, Usage: retry.Usage{InputTokens: 3}},
+	}
+	assert.Equal(t, want, chunks)
+	assert.Equal(t, 3*time.Second, clock.Elapsed())
+	r := m.Records()
+	require.Len(t, r, 1)
+	assert.Equal(t, want, r[0].Chunks)
+	assert.True(t, r[0].Alive && r[0].Opened && r[0].Closed)
+	assert.Zero(t, m.Open())
+}
+
+func TestEndings(t *testing.T) {
+	for script, want := range map[string]error{
+		"ok":                         nil,
+		"ok eof":                     io.ErrUnexpectedEOF,
+		"ok cut":                     io.ErrUnexpectedEOF,
+		"ok stall":                   context.Canceled,
+		"ok pause 2s":                context.Canceled,
+		"hang":                       context.Canceled,
+		"ok after 2s":                context.Canceled,
+		"ok pause 999ms eof":         io.ErrUnexpectedEOF,
+		"ok tool x(pause 2s \"{}\")": context.Canceled,
+	} {
+		m, clock := model(t, script)
+		ctx, cancel := fakeclock.WithCancel(t.Context(), clock)
+		clock.AfterFunc(time.Second, cancel)
+		err := m.Do(ctx)
+		assert.ErrorIs(t, err, want, script)
+		assert.Equal(t, want == nil, err == nil, script)
+		assert.LessOrEqual(t, clock.Elapsed(), time.Second, script)
+		cancel()
+	}
+}
+
+// A hang and a stall wait on the clock, too: one that moves by itself comes to
+// their end, and the error says what is missing.
+func TestNobodyEndsAHang(t *testing.T) {
+	for script, what := range map[string]string{"hang": "hang", `ok "a" stall`: "stall"} {
+		m, clock := model(t, script)
+		err := m.Do(t.Context())
+		assert.Equal(t, &scripted.HungError{Turn: what}, err)
+		assert.EqualError(t, err, "scripted: nothing ended the "+what+" in 365 days (a timeout or a cancel would)")
+		assert.Equal(t, retry.Permanent(), retry.Classify(err))
+		assert.Equal(t, scripted.Patience, clock.Elapsed())
+	}
+}
+
+// On any other clock a wait is a timer beside the context.
+func TestOnAnotherClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := scripted.NewModel(parse(t, "503 after 2s; hang; ok \"a\" pause 3s \"b\" after 1ns"))
+		start := time.Now()
+		assert.ErrorContains(t, m.Do(t.Context()), "503")
+		assert.Equal(t, 2*time.Second, time.Since(start), "nil is the real clock, here the bubble's")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		assert.Equal(t, context.DeadlineExceeded, m.Do(ctx))
+		assert.Equal(t, 62*time.Second, time.Since(start))
+		m.Clock = clockwork.NewRealClock()
+		assert.NoError(t, m.Do(t.Context()))
+		assert.Equal(t, 65*time.Second+1, time.Since(start))
+	})
+}
+
+func TestADeadContextTakesNoTurn(t *testing.T) {
+	m, _ := model(t, "permanent: first")
+	dead, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, context.Canceled, m.Do(dead))
+	assert.ErrorContains(t, m.Do(t.Context()), "first")
+	r := m.Records()
+	assert.False(t, r[0].Alive)
+	assert.True(t, r[1].Alive)
+	assert.Nil(t, r[0].Turn.Answer)
+	assert.Equal(t, scripted.Permanent{Reason: "first"}, r[1].Turn.Answer)
+	assert.ErrorContains(t, r[1].Err, "first")
+}
+
+func TestRecordsAreCopies(t *testing.T) {
+	m, clock := model(t, `transient:5 after 1s; ok "a" "b"`)
+	req := retry.ChatRequest{StopSequences: []string{"x"}}
+	_, err := m.As("gpt").ChatStream(retry.WithCall(t.Context(), 7), req)
+	require.Error(t, err)
+	req.StopSequences[0] = "changed"
+	s, err := m.ChatStream(t.Context(), req)
+	require.NoError(t, err)
+	_, err = s.Recv()
+	require.NoError(t, err)
+
+	r := m.Records()
+	require.Len(t, r, 2)
+	assert.Equal(t, 2, m.Calls())
+	assert.Equal(t, 1, m.Open())
+	assert.Equal(t, "x", r[0].Request.StopSequences[0])
+	assert.Equal(t, "gpt", r[0].Model)
+	assert.Equal(t, uint64(7), r[0].Call)
+	assert.Equal(t, "scripted", r[1].Model)
+	assert.Equal(t, clock.Now(), r[1].At)
+	assert.Equal(t, time.Second, r[1].At.Sub(r[0].At))
+	assert.Len(t, r[1].Chunks, 1)
+	assert.False(t, r[1].Closed)
+	r[0].Request.StopSequences[0] = "mine"
+	assert.Equal(t, "x", m.Records()[0].Request.StopSequences[0])
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close())
+	_, err = s.Recv()
+	assert.EqualError(t, err, "scripted: Recv on a closed stream")
+	assert.Zero(t, m.Open())
+	assert.Equal(t, "scripted", m.Name())
+	assert.Equal(t, "scripted", m.Model())
+	assert.Equal(t, "gpt", m.As("gpt").Model())
+}
+
+func TestTheUsersOwnErrors(t *testing.T) {
+	type myError struct{ error }
+	m, _ := model(t, `429; ok "a" cut; reset`)
+	m.Error = func(turn scripted.Turn, e *scripted.Error) error {
+		if _, ok := turn.Answer.(scripted.Reset); ok {
+			return e
+		}
+		return myError{e}
+	}
+	var mine myError
+	assert.ErrorAs(t, m.Do(t.Context()), &mine)
+	assert.ErrorAs(t, m.Do(t.Context()), &mine)
+	err := m.Do(t.Context())
+	assert.False(t, errors.As(err, &mine))
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+// Concurrent callers take the turns in the order in which they call, whatever
+// time the answers take.
+func TestConcurrentCallers(t *testing.T) {
+	m := scripted.NewModel(parse(t, `permanent: "a" after 3s; permanent: "b" after 1s; permanent: "c" after 2s`))
+	var got []string
+	err := fakeclock.Run(fakeclock.Config{}, func(clock *fakeclock.Clock) error {
+		m.Clock = clock
+		g := clock.NewGroup()
+		for _, name := range []string{"x", "y", "z"} {
+			g.Go(name, func(*fakeclock.Clock) error {
+				err := m.Do(context.Background())
+				got = append(got, name+" "+err.Error())
+				return nil
+			})
+		}
+		return g.Wait()
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"y permanent: b", "z permanent: c", "x permanent: a"}, got)
+
+	m, _ = model(t, "ok \"a\" x100")
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() { assert.NoError(t, m.Do(context.Background())) })
+	}
+	wg.Wait()
+	assert.ErrorContains(t, m.Do(t.Context()), "call 101 finds the script used up (it has 100 turns)")
+}
+
+func TestLanes(t *testing.T) {
+	m, _ := model(t, `
+		lane "a" when model=gpt-4o* path=/v1/chat { ok "a" }
+		lane "b" when x-agent=b { transient; ok "b" }
+		lane "c" when model=claude { ok forever }`)
+	request := func(path, agent string) context.Context {
+		return scripted.WithRequest(t.Context(), scripted.Request{Path: path, Header: func(name string) string {
+			if name == "x-agent" {
+				return agent
+			}
+			return ""
+		}})
+	}
+	assert.NoError(t, m.As("gpt-4o-mini").Do(request("/v1/chat", "")))
+	assert.ErrorContains(t, m.Do(request("", "b")), "transient")
+	assert.NoError(t, m.As("claude").Do(t.Context()))
+	assert.NoError(t, m.As("claude").Do(t.Context()))
+	assert.NoError(t, m.As("gpt-4o").Do(request("/v1/other", "b")))
+
+	err := m.As("gpt-4o").Do(request("/v1/chat", ""))
+	assert.EqualError(t, err, `scripted: call 2 finds lane "a" used up (it has 1 turn)`)
+	err = m.As("gpt-3").Do(request("/v1/x y", ""))
+	assert.EqualError(t, err, `scripted: a request with model=gpt-3 path="/v1/x y" x-agent="" fits no lane: there is lane "a" when model=gpt-4o* path=/v1/chat, lane "b" when x-agent=b, lane "c" when model=claude`)
+	assert.Equal(t, retry.Permanent(), retry.Classify(err))
+	var no *scripted.NoLaneError
+	require.ErrorAs(t, err, &no)
+	assert.Len(t, no.Lanes, 3)
+}
+
+func TestCallBlocks(t *testing.T) {
+	const script = `call { transient; transient }
+call { ok "two" }
+`
+	call := func(n uint64) context.Context { return retry.WithCall(t.Context(), n) }
+	m, _ := model(t, script)
+	assert.ErrorContains(t, m.Do(call(41)), "transient")
+	assert.NoError(t, m.Do(call(42)), "another call has another block")
+	assert.ErrorContains(t, m.Do(call(41)), "transient")
+	assert.EqualError(t, m.Do(call(41)), "scripted: request 3 is past its call block of line 1 in the script (it has 2 turns)")
+	assert.EqualError(t, m.Do(call(42)), "scripted: request 2 is past its call block of line 2 in the script (it has 1 turn)")
+	assert.EqualError(t, m.Do(call(43)), "scripted: call 3 finds no block left in the script (it has 2 call blocks)")
+
+	// Without numbers a request whose block is used up begins the next one.
+	m, _ = model(t, script)
+	for _, want := range []string{"transient", "transient", "", "request 2 is past its call block of line 2"} {
+		err := m.Do(t.Context())
+		if want == "" {
+			assert.NoError(t, err)
+			continue
+		}
+		assert.ErrorContains(t, err, want)
+	}
+
+	m, _ = model(t, `lane "x" { call { ok } }`)
+	assert.NoError(t, m.Do(call(1)))
+	assert.EqualError(t, m.Do(call(2)), `scripted: call 2 finds no block left in lane "x" (it has 1 call block)`)
+	assert.ErrorContains(t, m.Do(call(1)), `of line 1 in lane "x"`)
+}
+
+func TestForeverNeverEnds(t *testing.T) {
+	m, _ := model(t, "ok; 503 forever")
+	assert.NoError(t, m.Do(t.Context()))
+	for range 1000 {
+		assert.ErrorContains(t, m.Do(t.Context()), "503")
+	}
+	p := scripted.NewPlayer(&scripted.Script{Turns: []scripted.Turn{{Answer: scripted.Reset{}}, {Answer: scripted.Hang{}, Repeat: scripted.Forever}, {Answer: scripted.Reset{}, Repeat: 5}}})
+	turn, err := p.Next(scripted.Request{})
+	require.NoError(t, err)
+	assert.Equal(t, scripted.Reset{}, turn.Answer, "a Repeat of 0 acts as 1")
+}
+
+func TestBody(t *testing.T) {
+	assert.JSONEq(t, `{"error":{"type":"t","message":"a \"b\""}}`, string(scripted.Status{Type: "t", Message: `a "b"`}.Body()))
+	assert.Equal(t, `{"error":{}}`, string(scripted.Status{}.Body()))
+	assert.True(t, strings.HasPrefix(scripted.Status{Status: 503}.String(), "503"))
+}

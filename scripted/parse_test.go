@@ -1,0 +1,400 @@
+package scripted_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// Every line of the manual that shows the language is a script.
+func TestTheManualParses(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)
+	require.NoError(t, err)
+	var block strings.Builder
+	shown := 0
+	check := func() {
+		text := block.String()
+		block.Reset()
+		if text == "" || strings.HasPrefix(text, "success ") {
+			return // the list of outcomes
+		}
+		shown++
+		if strings.Contains(text, "calls 3 at once") { // which stands twice, for its two forms
+			text = strings.Replace(text, "calls 3 ", "", 1)
+			text = strings.TrimPrefix(text[:strings.Index(text, "                     # one call")], "") + text[strings.Index(text, "calls 3 at once"):]
+		}
+		text = strings.Replace(text, "503 forever ", "503 ", 1)
+		_, err := scripted.Parse("doc.go", text+"\nok\n")
+		if strings.Contains(text, "call {") {
+			_, err = scripted.Parse("doc.go", text)
+		}
+		assert.NoError(t, err, text)
+	}
+	for line := range strings.Lines(file.Doc.Text()) {
+		if code, ok := strings.CutPrefix(line, "\t"); ok {
+			block.WriteString(code)
+			continue
+		}
+		check()
+	}
+	check()
+	assert.GreaterOrEqual(t, shown, 9)
+}
+
+func turn(a scripted.Answer) scripted.Turn { return scripted.Turn{Answer: a, Repeat: 1} }
+
+func TestParseTurns(t *testing.T) {
+	ms := time.Millisecond
+	tests := map[string]scripted.Turn{
+		"transient":          turn(scripted.Transient{}),
+		"transient:50":       turn(scripted.Transient{Hinted: true, Wait: 50 * ms}),
+		"transient:007":      turn(scripted.Transient{Hinted: true, Wait: 7 * ms}),
+		"transient:0":        turn(scripted.Transient{Hinted: true}),
+		"permanent: bad (x)": turn(scripted.Permanent{Reason: "bad (x)"}),
+		"permanent:bad # c":  turn(scripted.Permanent{Reason: "bad"}),
+		`permanent: "b;#" x2 after 1s`: {
+			Answer: scripted.Permanent{Reason: "b;#"}, Repeat: 2, After: time.Second},
+		"reset forever": {Answer: scripted.Reset{}, Repeat: scripted.Forever},
+		"hang":          turn(scripted.Hang{}),
+		"429 retry-after=1m30s retry-after-ms=0250 x-a=b type=t code=c message='": turn(scripted.Status{Status: 429, Type: "t", Code: "c", Message: "'",
+			Header: []scripted.Field{{Name: "retry-after", Value: "90"}, {Name: "retry-after-ms", Value: "0250"}, {Name: "x-a", Value: "b"}}}),
+		`503 retry-after="soon"`: turn(scripted.Status{Status: 503, Header: []scripted.Field{{Name: "retry-after", Value: "soon"}}}),
+		"ok":                     turn(scripted.Stream{}),
+		`ok"a""b"`:               turn(scripted.Stream{Items: []scripted.Item{scripted.Text("a"), scripted.Text("b")}}),
+		"ok `a\"b` pause 1.5s":   turn(scripted.Stream{Items: []scripted.Item{scripted.Text(`a"b`), scripted.Pause(1500 * ms)}}),
+		`ok tool s id=x("{" pause 1s "}") eof x2`: {Repeat: 2, Answer: scripted.Stream{
+			Items: []scripted.Item{scripted.Tool{Name: "s", ID: "x", Parts: []scripted.Item{scripted.Text("{"), scripted.Pause(time.Second), scripted.Text("}")}}}, End: scripted.EOF{}}},
+		`ok reasoning signature="s g" ( "a" ) redacted "z" stall`: turn(scripted.Stream{
+			Items: []scripted.Item{scripted.Reasoning{Signature: "s g", Parts: []scripted.Item{scripted.Text("a")}}, scripted.Redacted("z")}, End: scripted.Stall{}}),
+		`ok usage(in=1 out=2 cached=3 cache-write=4 cache-write-5m=5 cache-write-1h=6 reasoning=7) finish max_tokens`: turn(scripted.Stream{End: scripted.Finish{
+			Reason: retry.MaxTokens, Usage: retry.Usage{InputTokens: 1, OutputTokens: 2, CachedInputTokens: 3, CacheCreationInputTokens: 4,
+				CacheCreation5mTokens: 5, CacheCreation1hTokens: 6, ReasoningTokens: 7}}}),
+		`ok finish "x y"`:               turn(scripted.Stream{End: scripted.Finish{Reason: "x y"}}),
+		`ok transient:1 after 1s`:       {Repeat: 1, After: time.Second, Answer: scripted.Stream{End: scripted.Transient{Hinted: true, Wait: ms}}},
+		`ok permanent: no more x`:       turn(scripted.Stream{End: scripted.Permanent{Reason: "no more x"}}),
+		`ok 529 type=overloaded_error`:  turn(scripted.Stream{End: scripted.Status{Status: 529, Type: "overloaded_error"}}),
+		`ok tool s("{") 529 type=x`:     turn(scripted.Stream{Items: []scripted.Item{scripted.Tool{Name: "s", Parts: []scripted.Item{scripted.Text("{")}}}, End: scripted.Status{Status: 529, Type: "x"}}),
+		`ok tool "a b"() pause 1ms cut`: turn(scripted.Stream{Items: []scripted.Item{scripted.Tool{Name: "a b"}, scripted.Pause(ms)}, End: scripted.Cut{}}),
+	}
+	for text, want := range tests {
+		t.Run(text, func(t *testing.T) {
+			s := parse(t, text)
+			require.Len(t, s.Turns, 1)
+			assert.Equal(t, scripted.Pos{Line: 1, Col: 1}, s.Turns[0].Pos)
+			assert.Equal(t, []scripted.Turn{want}, scripted.StripPlaces(s).Turns)
+		})
+	}
+}
+
+func TestParseScenario(t *testing.T) {
+	s := parse(t, "\ufeffpolicy exp:attempts=4 ; seed 18446744073709551615\r\n"+`timeout total=10s attempt=1s
+cancel at 0
+lane "a" when model=gpt* path="/v 1" x-k=v { call { ok; expect text == "x" } call { reset }
+expect attempts in 1..2 }
+transient
+expect wait[*]<=1s # c
+expect start[2] == ?`)
+	assert.Equal(t, 4, s.Policy.MaxAttempts)
+	assert.Equal(t, uint64(1<<64-1), *s.Seed)
+	assert.Equal(t, time.Second, s.AttemptTimeout)
+	assert.Equal(t, 10*time.Second, s.TotalTimeout)
+	assert.Equal(t, time.Duration(0), *s.Cancel)
+	require.Len(t, s.Lanes, 1)
+	l := s.Lanes[0]
+	assert.Equal(t, []scripted.Field{{Name: "model", Value: "gpt*"}, {Name: "path", Value: "/v 1"}, {Name: "x-k", Value: "v"}}, l.When)
+	require.Len(t, l.Blocks, 2)
+	assert.Equal(t, `text == "x"`, l.Blocks[0].Expects[0].String())
+	assert.Equal(t, "attempts in 1..2", l.Expects[0].String())
+	assert.Equal(t, "wait[*] <= 1s", s.Expects[0].String())
+	assert.Equal(t, "start[2] == ?", s.Expects[1].String())
+	assert.Equal(t, []scripted.Comment{{Pos: scripted.Pos{Line: 7, Col: 20}, Text: "# c"}}, s.Comments)
+	assert.Equal(t, 3, parse(t, "calls 3; ok").Calls)
+	assert.True(t, parse(t, "calls 3 at once; ok").AtOnce)
+}
+
+// The golden files of messages: a script, and what is said of it.
+func TestMessages(t *testing.T) {
+	files, err := filepath.Glob("testdata/messages/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			require.NoError(t, err)
+			require.Len(t, archive.Files, 2)
+			_, err = scripted.Parse(archive.Files[0].Name, string(archive.Files[0].Data))
+			require.Error(t, err)
+			got := err.Error() + "\n"
+			if *update {
+				archive.Files[1].Data = []byte(got)
+				require.NoError(t, os.WriteFile(file, txtar.Format(archive), 0o666))
+			}
+			assert.Equal(t, string(archive.Files[1].Data), got, "run with -update to accept")
+		})
+	}
+}
+
+// The golden files of the formatter: a text, and its canonical form.
+func TestFormatGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/format/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			require.NoError(t, err)
+			require.Len(t, archive.Files, 2)
+			got := scripted.Format(parse(t, string(archive.Files[0].Data)))
+			if *update {
+				archive.Files[1].Data = []byte(got)
+				require.NoError(t, os.WriteFile(file, txtar.Format(archive), 0o666))
+			}
+			assert.Equal(t, string(archive.Files[1].Data), got, "run with -update to accept")
+			assert.Equal(t, got, scripted.Format(parse(t, got)))
+		})
+	}
+}
+
+func TestFormatOfWhatWasNeverText(t *testing.T) {
+	seed := uint64(3)
+	s := &scripted.Script{
+		Seed:    &seed,
+		Turns:   []scripted.Turn{{Answer: scripted.Transient{}, Repeat: 2}, {Answer: scripted.Stream{}}},
+		Lanes:   []scripted.Lane{{Name: "a", Turns: []scripted.Turn{{Answer: scripted.Hang{}}}}},
+		Expects: []scripted.Expect{{Subject: scripted.SubjectAttempts, Op: scripted.Equal, Number: 3}},
+	}
+	assert.Equal(t, "seed 3\n\ntransient x2\nok\n\nlane \"a\" {\n\thang\n}\n\nexpect attempts == 3\n", scripted.Format(s))
+
+	// Turns in another order than their places keep the order of the list, and
+	// what is added to a parsed script comes at its end.
+	s = parse(t, "# prose\nok\n\nreset # why\n")
+	s.Turns[0], s.Turns[1] = s.Turns[1], s.Turns[0]
+	assert.Equal(t, "# prose\n\n# why\n\nreset\nok\n", scripted.Format(s))
+	s = parse(t, "# prose\nok # why\n")
+	s.Turns = append(s.Turns, scripted.Turn{Answer: scripted.Reset{}})
+	s.Seed = &seed
+	assert.Equal(t, "# prose\nok  # why\n\nseed 3\n\nreset\n", scripted.Format(s))
+}
+
+// Every number of the language at its limits and one past each.
+func TestLimits(t *testing.T) {
+	longest := "permanent: " + strings.Repeat("x", scripted.MaxLine-len("permanent: "))
+	tests := []struct {
+		ok, bad string
+		says    string
+	}{
+		{"ok x1", "ok x0", "a repetition is x1 to x1000000"},
+		{"ok x1000000", "ok x1000001", "a repetition is x1 to x1000000"},
+		{"ok x01", "ok x-1", "unknown word"},
+		{"ok x7", "ok x99999999999999999999999", "a repetition"},
+		{strings.Repeat("ok x1000000;", 10), strings.Repeat("ok x1000000;", 10) + "ok", "at most 10000000 turns"},
+		{"transient:0", "transient:-1", "in digits"},
+		{"transient:9223372036854", "transient:9223372036855", "at most 9223372036854"},
+		{"transient:1", "transient:99999999999999999999", "at most 9223372036854"},
+		{"transient:1", "transient:1e3", "in digits"},
+		{"transient:1", "transient:1_000", "in digits"},
+		{"transient:1", "transient:0x10", "in digits"},
+		{"transient:1", "transient:+1", "in digits"},
+		{"transient:1", "transient:1.5", "in digits"},
+		{"transient:1", "transient:", "in digits"},
+		{"transient:1", "transient: 5", "in digits"},
+		{"transient:1", "Transient:1", `did you mean "transient:1"?`},
+		{"300", "299", "is no failure"},
+		{"599", "600", "300 to 599"},
+		{"429", "0429", "three digits"},
+		{"429", "199", "300 to 599"},
+		{"seed 0; ok", "seed -1; ok", "a seed is"},
+		{"seed 18446744073709551615; ok", "seed 18446744073709551616; ok", "a seed is"},
+		{"seed 1; ok", "seed +1; ok", "a seed is"},
+		{"seed 1; ok", "seed; ok", "a seed is"},
+		{"calls 1; ok", "calls 0; ok", "from 1 to 10000"},
+		{"calls 10000; ok", "calls 10001; ok", "from 1 to 10000"},
+		{"ok after 2562047h47m16.854775807s", "ok after 2562047h47m16.854775808s", "after needs a duration"},
+		{"ok after 0", "ok after -1s", "after needs a duration"},
+		{"ok after 1ns", "ok after +1s", "after needs a duration"},
+		{"ok after .5s", "ok after 5", "after needs a duration"},
+		{"ok pause 1ns", "ok pause 0s", "above 0"},
+		{"timeout total=1ns; ok", "timeout total=0s; ok", "above 0"},
+		{"ok usage(in=9223372036854775807)", "ok usage(in=9223372036854775808)", "number of tokens"},
+		{"ok usage(in=1)", "ok usage(in=0)", "number of tokens"},
+		{"ok; expect attempts == 9223372036854775807", "ok; expect attempts == 9223372036854775808", "whole number"},
+		{"ok; expect wait[1] == 0s", "ok; expect wait[0] == 0s", "the first is wait[1]"},
+		{"ok; expect wait[99] == 1s", "ok; expect wait[99999999999999999999] == 1s", "the first is wait[1]"},
+		{"ok; expect total in 1s..1s", "ok; expect total in 1s..0s", "nothing lies"},
+		{"429 retry-after=2562047h", "429 retry-after=2562048h", "whole seconds"},
+		{longest, longest + "x", "the line has 65537 bytes, 65536 are allowed"},
+		{"calls 2; call { ok } call { ok }", "calls 1; call { ok } call { ok }", "let them agree"},
+		{"calls 2; call { ok } call { ok }", "calls 3; call { ok } call { ok }", "let them agree"},
+		{"permanent: bad auth x", "permanent: bad auth x2", "or quote all of it"},
+		{"permanent: after 1s", "permanent: see after 1s", "or quote all of it"},
+	}
+	for _, tt := range tests {
+		_, err := scripted.Parse("limit", tt.ok)
+		assert.NoError(t, err, "%.60q", tt.ok)
+		_, err = scripted.Parse("limit", tt.bad)
+		assert.ErrorContains(t, err, tt.says, "%.60q", tt.bad)
+	}
+}
+
+func TestNumberOfErrors(t *testing.T) {
+	for _, n := range []int{1, scripted.MaxErrors, scripted.MaxErrors + 1, scripted.MaxErrors + 500} {
+		_, err := scripted.Parse("many", strings.Repeat("what\n", n))
+		var errs scripted.SyntaxErrors
+		require.ErrorAs(t, err, &errs)
+		assert.Len(t, errs, min(n, scripted.MaxErrors+1))
+		if n > scripted.MaxErrors+1 {
+			last := errs[scripted.MaxErrors]
+			assert.Equal(t, fmt.Sprintf("%d more errors from here on are not shown", n-scripted.MaxErrors), last.Msg)
+			assert.Equal(t, int32(scripted.MaxErrors+1), last.Pos.Line)
+		}
+	}
+}
+
+func TestOddBytes(t *testing.T) {
+	for text, says := range map[string]string{
+		"":                   "script:1:1: no turns",
+		"\n# only prose\n":   "script:1:1: no turns",
+		"\ufeff":             "script:1:1: no turns",
+		"ok\ufeff":           `script:1:1: unknown word "ok\ufeff"`,
+		"ok\x00":             "script:1:3: byte 0x00 is no text",
+		"ok\rtransient":      "script:1:3: byte 0x0d is no text",
+		"ok \xff":            "script:1:4: byte 0xff is no text",
+		"ok \xed\xa0\x80":    "script:1:4: byte 0xed is no text", // half a surrogate pair
+		"ok\u2028transient":  "script:1:1: unknown word",
+		"ok\n\x1b[2J":        "script:2:1: byte 0x1b is no text",
+		"ok\x7f":             "script:1:3: byte 0x7f is no text",
+		"ok \x01;\nok \x02;": "script:2:4: byte 0x02 is no text",
+	} {
+		_, err := scripted.Parse("script", text)
+		assert.ErrorContains(t, err, says, "%q", text)
+	}
+	for _, text := range []string{"\ufeffok", "ok\r\n", "ok \"\ufeff\u2028e\u0301\"", "\tok\t", "permanent: \u00a0x"} {
+		parse(t, text)
+	}
+}
+
+// The cost of parsing grows with the length of the text and not faster, in time
+// (allocations stand for it) and in memory.
+func TestParsingIsLinear(t *testing.T) {
+	shapes := map[string]string{
+		"turns":    "transient:50\n",
+		"streams":  "ok \"Hello\" pause 200ms \" world\" cut x3 # and so on\n",
+		"statuses": "429 retry-after=1s type=rate_limit_error message=\"slow down\"\n",
+		"comments": "# only prose\n",
+		"blocks":   "call { transient; ok }\n",
+		"errors":   "what is this\n",
+		"open":     "call {\n",
+		"expects":  "expect wait[1] in 1s..2s\n",
+		"one line": "ok;",
+	}
+	for name, line := range shapes {
+		t.Run(name, func(t *testing.T) {
+			n := 500
+			if name == "one line" {
+				n = 5000
+			}
+			cost := func(n int) float64 {
+				text := strings.Repeat(line, n)
+				return testing.AllocsPerRun(3, func() { scripted.Parse("big", text) })
+			}
+			assert.LessOrEqual(t, cost(4*n), 5*cost(n)+50)
+		})
+	}
+}
+
+// Ten megabytes, which a script should never have, take a moment.
+func TestTenMegabytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("ten megabytes")
+	}
+	text := strings.Repeat("transient:50\nok \"Hello, \" pause 200ms \"world\" cut # a comment\n503 retry-after=1s message=\"try again later\" after 20ms x3\n", 10<<20/118)
+	require.Greater(t, len(text), 10_000_000)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	s := parse(t, text)
+	grown := heap() - before
+	t.Logf("%d turns, %.1f MB, %.1f bytes of script each byte", len(s.Turns), float64(grown)/1e6, float64(grown)/float64(len(text)))
+	assert.Less(t, grown, uint64(5*len(text)))
+	assert.Equal(t, text[:50], scripted.Format(s)[:50])
+	runtime.KeepAlive(s)
+}
+
+func BenchmarkParse(b *testing.B) {
+	text := strings.Repeat("transient:50\nok \"Hello, \" pause 200ms \"world\" cut # a comment\n503 retry-after=1s message=\"try again later\" after 20ms x3\n", 10<<20/118)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		scripted.Parse("big", text)
+	}
+}
+
+// Parse keeps nothing between calls and is safe for concurrent use.
+func TestParseSharesNothing(t *testing.T) {
+	a := parse(t, "transient:1\nok")
+	b := parse(t, "transient:1\nok")
+	a.Turns[0].Answer = scripted.Hang{}
+	assert.Equal(t, scripted.Transient{Hinted: true, Wait: time.Millisecond}, b.Turns[0].Answer)
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"transient", "permanent", "after", "ok"}
+	for in, want := range map[string]string{
+		"trasient": "transient", "TRANSIENT": "transient", "nontransient": "transient", "afetr": "after", "permenant": "permanent",
+	} {
+		got, ok := scripted.Nearest(in, words)
+		assert.True(t, ok, in)
+		assert.Equal(t, want, got)
+	}
+	for _, in := range []string{"", "zzzzzz", "o", "rate", strings.Repeat("transient", 9)} {
+		_, ok := scripted.Nearest(in, words)
+		assert.False(t, ok, in)
+	}
+}
+
+func TestParseFile(t *testing.T) {
+	archive := "prose\n-- a.retry --\nok\n-- notes.md --\nwhat\n-- b.retry --\n\n  expect attempts == 1\r\nreset\n"
+	all, err := scripted.ParseFile("x.txtar", archive)
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	assert.Equal(t, "b.retry", all[1].Member)
+	assert.Equal(t, "x.txtar", all[1].Name)
+	assert.Equal(t, scripted.Pos{Line: 8, Col: 3}, all[1].Expects[0].Pos, "the place in the archive")
+
+	lib := txtar.Parse([]byte(archive))
+	require.Len(t, lib.Files, 3)
+
+	_, err = scripted.ParseFile("x.txtar", "-- a.retry --\nwhat\n-- b.retry --\nok\nwhy\n-- c.retry --\n")
+	assert.ErrorContains(t, err, "x.txtar:2:1: unknown word")
+	assert.ErrorContains(t, err, "x.txtar:5:1: unknown word")
+	assert.ErrorContains(t, err, "x.txtar:7:1: no turns")
+	_, err = scripted.ParseFile("x.txtar", "nothing")
+	assert.EqualError(t, err, "x.txtar: no file of the archive has a name that ends in .retry")
+	_, err = scripted.ParseFile("x.retry", "what")
+	assert.ErrorContains(t, err, "x.retry:1:1")
+}
+
+func TestRewrite(t *testing.T) {
+	text := "\ufeffok; expect attempts == 2; expect text == \"a\" # b\r\nexpect total==?\r\n"
+	s := parse(t, text)
+	edits := []scripted.Edit{{Expect: s.Expects[0], Value: "10"}, {Expect: s.Expects[1], Value: "b;c"}, {Expect: s.Expects[2], Value: "1.5s"}}
+	assert.Equal(t, "\ufeffok; expect attempts == 10; expect text == \"b;c\" # b\r\nexpect total==1.5s\r\n", scripted.Rewrite(text, edits))
+	assert.Equal(t, text, scripted.Rewrite(text, nil))
+}

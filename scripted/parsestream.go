@@ -1,0 +1,294 @@
+package scripted
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/retrykit/retrykit/retry"
+)
+
+var streamWords = []string{"pause", "tool", "reasoning", "redacted", "usage", "finish",
+	"cut", "eof", "stall", "transient", "permanent", "after", "forever"}
+
+// stream reads what follows ok, and the modifiers of the turn.
+func (p *parser) stream(begin int) bool {
+	p.items = p.items[:0]
+	var s Stream
+	var openTool int // where the arguments of a tool call that is not finished stand, plus 1
+	for s.End == nil && !p.atEnd() {
+		at := p.pos
+		if openTool > 0 && !endsStream(p.peek()) {
+			break
+		}
+		if p.isQuote() {
+			text, ok := p.str()
+			if !ok {
+				return false
+			}
+			p.items = append(p.items, Text(text))
+			continue
+		}
+		word := p.word()
+		if word == "after" || word == "forever" || isRepeat(word) {
+			p.pos = at
+			break
+		}
+		ok := false
+		switch word {
+		case "pause":
+			ok = p.pause()
+		case "tool":
+			var whole bool
+			if whole, ok = p.tool(); !whole {
+				openTool = at + 1
+			}
+		case "reasoning":
+			ok = p.reasoning()
+		case "redacted":
+			var data string
+			data, ok = p.str()
+			p.items = append(p.items, Redacted(data))
+		default:
+			s.End, ok = p.ending(at, word)
+		}
+		if !ok {
+			return false
+		}
+	}
+	_, finished := s.End.(Finish)
+	if finished && !p.atEnd() && endsStream(p.peek()) {
+		return p.fail(p.pos, len(p.peek()), "usage and finish come with the terminal chunk, which a stream that breaks has not")
+	}
+	if openTool > 0 && (s.End == nil || finished) {
+		return p.fail(openTool-1, len("tool"), "the arguments of this tool call are not JSON: it must be the last in a stream that breaks (cut, eof, stall or an error)")
+	}
+	if len(p.items) > 0 {
+		s.Items = slices.Clone(p.items)
+	}
+	return p.turn(begin, s)
+}
+
+func endsStream(word string) bool {
+	kind, _, _ := strings.Cut(word, ":")
+	return slices.Contains([]string{"cut", "eof", "stall", "pause", "transient", "permanent"}, kind) || isDigits(word)
+}
+
+// ending reads the end of a stream, whose first word was read.
+func (p *parser) ending(at int, word string) (Ending, bool) {
+	if failure, ok, is := p.failure(at, word); is {
+		if s, isStatus := failure.(Status); isStatus && len(s.Header) > 0 {
+			return nil, p.fail(at, p.pos-at, "an error in a stream has no headers: they were sent before it")
+		}
+		return failure, ok
+	}
+	switch word {
+	case "cut":
+		return Cut{}, true
+	case "eof":
+		return EOF{}, true
+	case "stall":
+		return Stall{}, true
+	case "usage", "finish":
+		return p.finishing(word)
+	case "":
+		return nil, p.fail(at, 1, fmt.Sprintf("unexpected %s in a stream", p.odd()))
+	}
+	if slices.Contains(statements, word) {
+		return nil, p.fail(at, len(word), fmt.Sprintf("%q begins a statement: it needs a new line or a ;", word))
+	}
+	return nil, p.fail(at, len(word), fmt.Sprintf("unknown word %q in a stream%s", word, suggest(word, streamWords)))
+}
+
+func (p *parser) pause() bool {
+	at, word := p.wordAfterBlanks()
+	d, ok := parseDuration(word)
+	if !ok || d == 0 {
+		return p.fail(at, len(word), "pause needs a duration above 0, such as: pause 200ms")
+	}
+	p.items = append(p.items, Pause(d))
+	return true
+}
+
+// tool reads a tool call. whole says that its arguments are JSON.
+func (p *parser) tool() (whole, ok bool) {
+	var t Tool
+	begin, word := p.wordAfterBlanks()
+	switch {
+	case word != "":
+		t.Name = word
+	case !p.isQuote():
+		return true, p.fail(begin, 0, `want the name of a tool and its arguments, such as: tool search("{\"q\":" "1}")`)
+	default:
+		if t.Name, ok = p.str(); !ok {
+			return true, false
+		}
+	}
+	if t.ID, ok = p.attribute("id"); !ok {
+		return true, false
+	}
+	if t.Parts, ok = p.parts(); !ok {
+		return true, false
+	}
+	p.items = append(p.items, t)
+	args := t.args()
+	return len(args) == 0 || json.Valid(args), true
+}
+
+func (p *parser) reasoning() bool {
+	var r Reasoning
+	var ok bool
+	if r.Signature, ok = p.attribute("signature"); !ok {
+		return false
+	}
+	if r.Parts, ok = p.parts(); !ok {
+		return false
+	}
+	p.items = append(p.items, r)
+	return true
+}
+
+// attribute reads key=value if it is there.
+func (p *parser) attribute(key string) (string, bool) {
+	if p.atEnd() || !strings.Contains(p.peek(), "=") {
+		return "", true
+	}
+	begin := p.pos
+	got, value, _, ok := p.field()
+	switch {
+	case !ok:
+		return "", false
+	case got != key:
+		return "", p.fail(begin, len(got), fmt.Sprintf("unknown key %q%s", got, suggest(got, []string{key})))
+	case value == "":
+		return "", p.fail(begin, p.pos-begin, fmt.Sprintf("an empty %s is none: leave it out", key))
+	}
+	return value, true
+}
+
+// parts reads strings and pauses in parentheses.
+func (p *parser) parts() ([]Item, bool) {
+	if p.atEnd() || p.next() != '(' {
+		return nil, p.fail(p.pos, len(p.peek()), `want strings in parentheses, such as ("a" "b")`)
+	}
+	open := p.pos
+	p.pos++
+	outer := len(p.items)
+	defer func() { p.items = p.items[:outer] }()
+	for {
+		switch p.blanks(); {
+		case p.next() == ')':
+			p.pos++
+			if len(p.items) == outer {
+				return nil, true
+			}
+			return slices.Clone(p.items[outer:]), true
+		case p.isQuote():
+			text, ok := p.str()
+			if !ok {
+				return nil, false
+			}
+			p.items = append(p.items, Text(text))
+		case p.peek() == "pause":
+			p.word()
+			if !p.pause() {
+				return nil, false
+			}
+		case p.atEnd():
+			return nil, p.fail(open, 1, "this ( has no )")
+		default:
+			return nil, p.fail(p.pos, max(len(p.peek()), 1), "want strings in the parentheses, and perhaps pause DURATION between them")
+		}
+	}
+}
+
+// usageKeys are the fields of a usage, in canonical order.
+var usageKeys = []string{"in", "out", "cached", "cache-write", "cache-write-5m", "cache-write-1h", "reasoning"}
+
+func usageFields(u *retry.Usage) []*int64 {
+	return []*int64{&u.InputTokens, &u.OutputTokens, &u.CachedInputTokens, &u.CacheCreationInputTokens,
+		&u.CacheCreation5mTokens, &u.CacheCreation1hTokens, &u.ReasoningTokens}
+}
+
+// finishing reads usage(...) and finish REASON, each perhaps, the first word of
+// which was read.
+func (p *parser) finishing(word string) (Ending, bool) {
+	var f Finish
+	if word == "usage" {
+		if !p.usage(&f.Usage) {
+			return nil, false
+		}
+		if p.atEnd() || p.peek() != "finish" {
+			return f, true
+		}
+		p.word()
+	}
+	if !p.atEnd() && p.isQuote() {
+		reason, ok := p.str()
+		if ok && reason == "" {
+			return nil, p.fail(p.pos-2, 2, "an empty reason is none: leave finish out")
+		}
+		f.Reason = retry.FinishReason(reason)
+		return f, ok
+	}
+	begin, reason := p.wordAfterBlanks()
+	if reason == "" {
+		return nil, p.fail(begin, 0, "finish needs a reason, such as: finish max_tokens")
+	}
+	f.Reason = retry.FinishReason(reason)
+	if !slices.Contains(finishReasons, f.Reason) {
+		return nil, p.fail(begin, len(reason), fmt.Sprintf("unknown finish reason %q%s; put another provider's in quotes", reason, suggest(reason, finishReasons)))
+	}
+	return f, true
+}
+
+var finishReasons = []retry.FinishReason{retry.EndTurn, retry.ToolUse, retry.MaxTokens, retry.StopSequence, retry.Aborted}
+
+func (p *parser) usage(u *retry.Usage) bool {
+	open := p.pos
+	if p.next() != '(' {
+		return p.fail(open, len(p.peek()), "want counts of tokens, such as: usage(in=12 out=3)")
+	}
+	p.pos++
+	fields := usageFields(u)
+	seen := false
+	for {
+		if p.blanks(); p.next() == ')' {
+			p.pos++
+			if !seen {
+				return p.fail(open, 2, "want counts of tokens, such as: usage(in=12 out=3)")
+			}
+			return true
+		}
+		if p.atEnd() {
+			return p.fail(open, 1, "this ( has no )")
+		}
+		begin := p.pos
+		key, value, _ := strings.Cut(p.word(), "=")
+		i := slices.Index(usageKeys, key)
+		if i < 0 {
+			return p.fail(begin, max(len(key), 1), fmt.Sprintf("unknown count %q%s", key, suggest(key, usageKeys)))
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		switch {
+		case err != nil || !isDigits(value) || n == 0:
+			return p.fail(min(begin+len(key)+1, p.pos), len(value), "want a number of tokens, in digits, from 1")
+		case *fields[i] != 0:
+			return p.fail(begin, len(key), fmt.Sprintf("repeated key %q", key))
+		}
+		*fields[i], seen = n, true
+	}
+}
+
+// args returns the arguments of a tool call, all parts together.
+func (t Tool) args() []byte {
+	var b []byte
+	for _, part := range t.Parts {
+		if text, ok := part.(Text); ok {
+			b = append(b, text...)
+		}
+	}
+	return b
+}

@@ -1,0 +1,298 @@
+package scripted_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/retrykit/retrykit/scripted"
+)
+
+func parse(t require.TestingT, text string) *scripted.Script {
+	s, err := scripted.Parse("script", text)
+	require.NoError(t, err, "in:\n%s", text)
+	return s
+}
+
+func TestParseIsTheInverseOfFormat(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := scripts.Draw(t, "script")
+		text := scripted.Format(s)
+		got, err := scripted.Parse("script", text)
+		if err != nil {
+			t.Fatalf("Format wrote what Parse refuses: %v\n%s", err, text)
+		}
+		if want := scripted.StripPlaces(s); !assert.ObjectsAreEqual(want, scripted.StripPlaces(got)) {
+			t.Fatalf("another script came back from:\n%s\ngot  %#v\nwant %#v", text, got, want)
+		}
+	})
+}
+
+func TestFormatLeavesCanonicalTextAlone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := scripted.Format(scripts.Draw(t, "script"))
+		if again := scripted.Format(parse(t, text)); again != text {
+			t.Fatalf("of\n%s\nbecame\n%s", text, again)
+		}
+	})
+}
+
+func TestLayoutChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := scripted.Format(scripts.Draw(t, "script"))
+		loose := loosen(t, text)
+		s, err := scripted.Parse("script", loose)
+		if err != nil {
+			t.Fatalf("refused: %v\n%q", err, loose)
+		}
+		once := scripted.Format(s)
+		if twice := scripted.Format(parse(t, once)); once != twice {
+			t.Fatalf("formatted twice:\n%s\nformatted once:\n%s\nof:\n%s", twice, once, loose)
+		}
+		if strings.Count(once, "#") != strings.Count(loose, "#") {
+			t.Fatalf("comments are lost:\n%s\nof:\n%s", once, loose)
+		}
+		if got, want := scripted.StripPlaces(s), scripted.StripPlaces(parse(t, text)); !assert.ObjectsAreEqual(want, got) {
+			t.Fatalf("another script: %#v, want %#v", got, want)
+		}
+	})
+}
+
+// bad are statements with a mistake and where in them it is.
+var bad = []struct {
+	text        string
+	at, length  int
+	say         string
+	eatsTheRest bool // of the line
+}{
+	{text: "trasient", at: 0, length: 8, say: `unknown word "trasient" (did you mean "transient"?)`},
+	{text: "503 x2 afer 40ms", at: 7, length: 4, say: `unknown word "afer" (did you mean "after"?)`},
+	{text: "transient:5s", at: 10, length: 2, say: "write transient:5000"},
+	{text: "transient:99999999999999999999", at: 10, length: 20, say: "at most 9223372036854"},
+	{text: "200", at: 0, length: 3, say: `did you mean "ok"?`},
+	{text: "429 retry-aftre=1s", at: 4, length: 11, say: `did you mean "retry-after"?`},
+	{text: "429 mesage=x", at: 4, length: 6, say: `did you mean "message"?`},
+	{text: "ok x0", at: 3, length: 2, say: "x1 to x1000000"},
+	{text: "ok pause 0", at: 9, length: 1, say: "duration above 0"},
+	{text: `ok "a" stal`, at: 7, length: 4, say: `did you mean "stall"?`},
+	{text: "ok usage(in=1 uot=2)", at: 14, length: 3, say: `did you mean "out"?`},
+	{text: "ok finish max_token", at: 10, length: 9, say: `did you mean "max_tokens"?`},
+	{text: "expect attemps == 2", at: 7, length: 7, say: `did you mean "attempts"?`},
+	{text: "expect outcome == succes", at: 18, length: 6, say: `did you mean "success"?`},
+	{text: "expect outcome < success", at: 15, length: 1, say: "outcome is compared with == or !="},
+	{text: "expect wait[0] == 1s", at: 12, length: 1, say: "the first is wait[1]"},
+	{text: "expect no erly-retry", at: 10, length: 10, say: `did you mean "early-retry"?`},
+	{text: "expect total in 2s..1s", at: 16, length: 6, say: "nothing lies in this range"},
+	{text: "seed -1", at: 5, length: 2, say: "a whole number from 0"},
+	{text: "cancel at noon", at: 10, length: 4, say: "cancel at 1.5s"},
+	{text: "calls 0", at: 6, length: 1, say: "from 1 to 10000"},
+	{text: "timeout atempt=1s", at: 8, length: 6, say: `did you mean "attempt"?`},
+	{text: "policy exp:jiter=none", at: 11, length: 5, say: `did you mean "jitter"?`},
+	{text: `ok "open`, at: 3, length: 5, say: "a string ends on its line", eatsTheRest: true},
+}
+
+func TestAnErrorStandsWhereTheMistakeIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before := scripted.Format(scripts.Draw(t, "before"))
+		if i := strings.Index(before, "forever"); i >= 0 || strings.Contains(before, "call {") {
+			before = ""
+		}
+		b := bad[rapid.IntRange(0, len(bad)-1).Draw(t, "bad")]
+		if word, _, _ := strings.Cut(b.text, " "); strings.Contains(before, word+" ") {
+			before = "" // a setting would stand twice
+		}
+		lead := rapid.SampledFrom([]string{"", "  ", "ok; ", "transient;"}).Draw(t, "lead")
+		after := rapid.SampledFrom([]string{"", "\nok\n", "; ok", " # comment"}).Draw(t, "after")
+		if b.eatsTheRest && !strings.HasPrefix(after, "\n") {
+			after = ""
+		}
+		_, err := scripted.Parse("script", before+lead+b.text+after)
+		var errs scripted.SyntaxErrors
+		if !errors.As(err, &errs) || len(errs) != 1 {
+			t.Fatalf("want one error, got %v", err)
+		}
+		want := scripted.Pos{Line: int32(strings.Count(before, "\n") + 1), Col: int32(len(lead) + b.at + 1)}
+		if errs[0].Pos != want || errs[0].Len != b.length {
+			t.Fatalf("%v of %d bytes, want %v of %d", errs[0].Pos, errs[0].Len, want, b.length)
+		}
+		if !strings.Contains(errs[0].Msg, b.say) {
+			t.Fatalf("%q does not say %q", errs[0].Msg, b.say)
+		}
+	})
+}
+
+// Every error of a script is reported, in the order of the text.
+func TestAllErrorsAtOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var text strings.Builder
+		var want []string
+		for i, n := range rapid.SliceOfN(rapid.IntRange(0, 17), 1, 40).Draw(t, "bad") {
+			fmt.Fprintf(&text, "%s\n", bad[n].text)
+			want = append(want, fmt.Sprintf("script:%d:%d: ", i+1, bad[n].at+1))
+		}
+		_, err := scripted.Parse("script", text.String())
+		var errs scripted.SyntaxErrors
+		require.ErrorAs(t, err, &errs)
+		var got []string
+		for _, e := range errs {
+			got = append(got, strings.TrimSuffix(strings.SplitN(e.Error(), "\n", 2)[0], e.Msg))
+		}
+		if !assert.ObjectsAreEqual(want, got) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// A strict prefix of a valid script is a script, or what is missing is missing
+// at its end.
+func TestAPrefixFailsAtItsEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := scripted.Format(scripts.Draw(t, "script"))
+		prefix := text[:rapid.IntRange(0, len(text)).Draw(t, "cut")]
+		_, err := scripted.Parse("script", prefix)
+		var errs scripted.SyntaxErrors
+		if err == nil {
+			return
+		}
+		require.ErrorAs(t, err, &errs)
+		last := int32(strings.Count(prefix, "\n") + 1)
+		for _, e := range errs {
+			if e.Pos.Line < last-1 && !strings.Contains(e.Msg, "no turns") {
+				t.Fatalf("%v, and the text ends in line %d", e, last)
+			}
+		}
+	})
+}
+
+func TestScriptsConcatenate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := rapid.SliceOfN(turns, 1, 3).Draw(t, "a")
+		b := rapid.SliceOfN(turns, 1, 3).Draw(t, "b")
+		one := scripted.Format(&scripted.Script{Turns: a})
+		two := scripted.Format(&scripted.Script{Turns: b})
+		got := parse(t, one+two)
+		want := &scripted.Script{Name: "script", Turns: append(a, b...)}
+		if !assert.ObjectsAreEqual(want, scripted.StripPlaces(got)) {
+			t.Fatalf("%q and %q make %#v", one, two, got)
+		}
+	})
+}
+
+func TestRepetitionIsRepetition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		turn := turns.Draw(t, "turn")
+		turn.Repeat = rapid.IntRange(1, 5).Draw(t, "n")
+		once := turn
+		once.Repeat = 1
+		short := scripted.NewPlayer(&scripted.Script{Turns: []scripted.Turn{turn}})
+		long := scripted.NewPlayer(parse(t, strings.Repeat(once.String()+"\n", turn.Repeat)))
+		for range turn.Repeat + 1 {
+			a, errA := short.Next(scripted.Request{})
+			b, errB := long.Next(scripted.Request{})
+			if !assert.ObjectsAreEqual(a.Answer, b.Answer) || (errA == nil) != (errB == nil) {
+				t.Fatalf("%v, %v and %v, %v", a, errA, b, errB)
+			}
+		}
+	})
+}
+
+// A second, tiny reader of the plainest turns: one regular expression.
+var plainTurn = regexp.MustCompile(`^(?:(transient)(?::(\d{1,12}))?|(reset)|(hang))(?: after (\d{1,4})ms)?(?: x(0*[1-9]\d{0,4}))?$`)
+
+func TestAgainstATinyReader(t *testing.T) {
+	line := rapid.StringMatching(`(transient|transient:[0-9x]{0,3}|reset|hang|rest)( after [0-9]{1,3}ms?)?( x[0-9]{1,2})?`)
+	rapid.Check(t, func(t *rapid.T) {
+		text := line.Draw(t, "line")
+		want := plainTurn.FindStringSubmatch(text)
+		s, err := scripted.Parse("plain", text)
+		if m := regexp.MustCompile(`after \d+m( |$)`).MatchString(text); m {
+			t.Skip("minutes, which the tiny reader does not know")
+		}
+		if (err == nil) != (want != nil) {
+			t.Fatalf("%q: %v, and the tiny reader says %q", text, err, want)
+		}
+		if err != nil {
+			return
+		}
+		number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+		turn := scripted.Turn{Pos: scripted.Pos{Line: 1, Col: 1}, After: time.Duration(number(want[5])) * time.Millisecond, Repeat: max(number(want[6]), 1)}
+		switch {
+		case want[1] != "":
+			turn.Answer = scripted.Transient{Hinted: want[2] != "", Wait: time.Duration(number(want[2])) * time.Millisecond}
+		case want[3] != "":
+			turn.Answer = scripted.Reset{}
+		default:
+			turn.Answer = scripted.Hang{}
+		}
+		if !assert.ObjectsAreEqual([]scripted.Turn{turn}, s.Turns) {
+			t.Fatalf("%q: %#v, and the tiny reader says %#v", text, s.Turns, turn)
+		}
+	})
+}
+
+func TestAnyBytesParseOrFailInPlace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pieces := rapid.SampledFrom([]string{"ok", "transient", ":", "50", " ", "\n", ";", `"`, "`", "{", "}", "(", ")", "#", "call", "lane", "expect", "wait[1]",
+			"==", "?", "1s..2s", "x3", "after", "permanent", "tool", "usage", "\x00", "\xff", "\ufeff", "\u2028", "e\u0301", "\r", "\t", "429", "a=", "when"})
+		checkAnyText(t, strings.Join(rapid.SliceOfN(rapid.OneOf(pieces, rapid.String()), 0, 40).Draw(t, "text"), ""))
+	})
+}
+
+// checkAnyText is what holds of every text whatsoever.
+func checkAnyText(t require.TestingT, text string) {
+	s, err := scripted.Parse("any", text)
+	if err == nil {
+		canonical := scripted.Format(s)
+		again, err := scripted.Parse("any", canonical)
+		require.NoError(t, err, "%q became %q", text, canonical)
+		require.Equal(t, canonical, scripted.Format(again), "of %q", text)
+		require.Equal(t, scripted.StripPlaces(s), scripted.StripPlaces(again), "%q became %q", text, canonical)
+		return
+	}
+	require.Nil(t, s)
+	var errs scripted.SyntaxErrors
+	require.ErrorAs(t, err, &errs)
+	require.NotEmpty(t, errs)
+	require.NotEmpty(t, err.Error())
+	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
+	for i, e := range errs {
+		require.NotEmpty(t, e.Msg)
+		require.GreaterOrEqual(t, e.Len, 0)
+		require.LessOrEqual(t, int(e.Pos.Line), len(lines), e.Msg)
+		line := strings.TrimSuffix(lines[e.Pos.Line-1], "\r")
+		require.Equal(t, line, e.Source)
+		require.LessOrEqual(t, int(e.Pos.Col)-1+e.Len, len(line), e.Msg)
+		if at := int(e.Pos.Col) - 1; utf8.ValidString(line) && at < len(line) && len(line) <= scripted.MaxLine {
+			require.True(t, utf8.RuneStart(line[at]), "%s: inside a rune", e)
+		}
+		if i > 0 {
+			require.LessOrEqual(t, errs[i-1].Pos.Line, e.Pos.Line)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, b := range bad {
+		f.Add(b.text)
+	}
+	f.Add("\ufeffcall { transient; ok \"a\" cut }\r\nlane \"x\" when model=a* {\n\tok\n}\nexpect wait[*] in 1s..2s # c\n")
+	f.Fuzz(func(t *testing.T, text string) { checkAnyText(t, text) })
+}
+
+func FuzzFormat(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		text := scripted.Format(scripts.Draw(t, "script"))
+		require.Equal(t, text, scripted.Format(parse(t, text)))
+		loose := scripted.Format(parse(t, loosen(t, text)))
+		require.Equal(t, loose, scripted.Format(parse(t, loose)))
+	}))
+}
