@@ -39,6 +39,8 @@ func wait(ctx context.Context, clk clockwork.Clock, d time.Duration, swapped boo
 	}
 }
 
+// The statement of wait against every fate of its context: a long function, since
+// the table is.
 func TestAutoStatement(t *testing.T) {
 	const ms = time.Millisecond
 	bg := context.Background()

@@ -183,11 +183,6 @@ var conformance = []program{
 	}},
 }
 
-// skipped says which programs a mode documents that it runs otherwise.
-var skipped = map[string]string{
-	"run: two timers in one select": "in Run the first Chan waits for its own timer",
-}
-
 func TestConformance(t *testing.T) {
 	transcript := func(p program) (*[]string, func(string, ...any)) {
 		var mu sync.Mutex
@@ -217,6 +212,11 @@ func TestConformance(t *testing.T) {
 		{"bubble", func(t *testing.T, p program, say func(string, ...any)) {
 			bubble.Test(t, fakeclock.Config{}, func(t *testing.T, clk *fakeclock.Clock) { p.run(clk, say) })
 		}},
+		{"follow", func(t *testing.T, p program, say func(string, ...any)) {
+			synctest.Test(t, func(t *testing.T) {
+				p.run(fakeclock.New(fakeclock.Config{Mode: fakeclock.Follow, Base: clockwork.NewRealClock()}), say)
+			})
+		}},
 		{"manual", func(t *testing.T, p program, say func(string, ...any)) {
 			synctest.Test(t, func(t *testing.T) {
 				clk := fakeclock.New(fakeclock.Config{TB: t})
@@ -241,9 +241,6 @@ func TestConformance(t *testing.T) {
 			require.NotEmpty(t, *want)
 			for _, m := range modes {
 				t.Run(m.name, func(t *testing.T) {
-					if why := skipped[m.name+": "+p.name]; why != "" {
-						t.Skip(why)
-					}
 					got, say := transcript(p)
 					m.run(t, p, say)
 					assert.Equal(t, *want, *got)

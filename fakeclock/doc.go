@@ -60,7 +60,8 @@
 // but each moves time for both.
 // A goroutine of Run must not block on anything but the clock, a [Group], a
 // [Cond] or SleepContext, and must not share the clock with a goroutine started by
-// a go statement. In a select with several timers its Chan waits for the first.
+// a go statement. In a select with several timers, the wait is for the first: the
+// earliest wins, but other goroutines may have run beyond it.
 // A context of package context that is cancelled by hand ends its descendants
 // here, but outside Run and Auto by way of a goroutine, as package context does
 // it.
