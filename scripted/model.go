@@ -128,7 +128,7 @@ func (m *Model) record(ctx context.Context, req retry.ChatRequest) *Record {
 
 // open takes the next turn and waits for its answer.
 func (m *Model) open(ctx context.Context, r *Record) (*stream, error) {
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return nil, err
 	}
 	request, _ := ctx.Value(requestKey{}).(Request)
@@ -247,12 +247,15 @@ func hang(ctx context.Context, clock clockwork.Clock, what string) error {
 // could end the wait.
 func sleep(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
 	if d <= 0 {
-		return ctx.Err()
+		return ended(ctx)
 	}
 	if c, ok := clock.(interface {
 		SleepContext(context.Context, time.Duration) error
 	}); ok {
-		return c.SleepContext(ctx, d)
+		if err := c.SleepContext(ctx, d); err != nil && ctx.Err() == nil {
+			return err // the clock's own
+		}
+		return ended(ctx)
 	}
 	timer := clock.NewTimer(d)
 	defer timer.Stop()
@@ -260,7 +263,16 @@ func sleep(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
 	case <-ctx.Done():
 	case <-timer.Chan():
 	}
-	return ctx.Err()
+	return ended(ctx)
+}
+
+// ended returns nil while ctx lives, and then its error: that of a timeout if
+// one was the cause, even of a cancellation, as clients of HTTP say it.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err == nil || context.Cause(ctx) != context.DeadlineExceeded {
+		return err
+	}
+	return context.DeadlineExceeded
 }
 
 // Calls returns how often ChatStream was called.

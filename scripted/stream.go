@@ -116,7 +116,7 @@ func (s *stream) Recv() (retry.StreamChunk, error) {
 			return step.Chunk, nil
 		}
 	}
-	if err := s.ctx.Err(); err != nil {
+	if err := ended(s.ctx); err != nil {
 		return nil, err
 	}
 	switch s.end.(type) {
