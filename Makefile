@@ -2,7 +2,7 @@
 # make check   what CI runs: format, vet, modernise, tidy, every test under the race detector
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make golden  write the golden files anew; read the diff before committing it
-# make bench   the benchmarks, with allocations
+# make bench   the benchmarks, with allocations, and the figures beside other libraries
 
 GO ?= go
 
@@ -22,7 +22,7 @@ test:
 	@$(GO) test ./...
 
 check: format vet fix tidy race
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
 
 format:
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); \
@@ -57,7 +57,11 @@ fuzz:
 	done; rm -f fuzz.log
 
 golden:
-	@$(GO) test ./retry/trace ./scripted ./cmd/retrysim -update
+	@$(GO) test ./fakeclock ./retry/trace ./scripted ./cmd/retrysim -update
 
+# The comparisons with other libraries write their figures to BENCH.txt; the
+# one of clocks takes about three minutes.
 bench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
+	@cd propertytest/peers && $(GO) test ./clocks -run TestFigures -figures -timeout 20m
+	@cd propertytest/peers && ./loops/figures

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/scripted"
 )
 
 // What the README shows is what happens: its sessions are run, and its Go is
@@ -22,6 +25,17 @@ func TestReadme(t *testing.T) {
 	for _, session := range sessions {
 		assert.Equal(t, session, replay(t, session))
 	}
+
+	pitfalls, err := os.ReadFile("fakeclock/PITFALLS.md")
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(pitfalls), "\n| # |")
+	assert.Contains(t, string(text), "| # |"+table, "the table of pitfalls")
+
+	turns := blocks(string(text), "")
+	turns = slices.DeleteFunc(turns, func(block string) bool { return !strings.HasPrefix(block, "transient") })
+	require.Len(t, turns, 1)
+	_, err = scripted.Parse("README.md", turns[0])
+	assert.NoError(t, err, "the language as the README shows it")
 
 	var tests strings.Builder
 	files, err := filepath.Glob("examples/*_test.go")

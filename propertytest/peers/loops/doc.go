@@ -3,8 +3,6 @@
 //
 // Each call fails ten times and then succeeds; the figure is the cost of the
 // whole call divided by its ten retries. All loops make a new call from a
-// retrier that was set up before, where the library has such a thing. To
-// reproduce the committed figures, in this folder:
-//
-//	go test -run '^$' -bench . -benchmem -count 5 > BENCH.txt
+// retrier that was set up before, where the library has such a thing. The script
+// figures in this folder writes them to BENCH.txt.
 package loops
