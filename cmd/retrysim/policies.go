@@ -10,7 +10,9 @@ import (
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/dialect"
+	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate"
 	"github.com/spf13/cobra"
 )
 
@@ -38,37 +40,82 @@ the text beside it.`,
 	}
 }
 
+// importTrace is what import takes besides the dialects.
+const importTrace = "trace"
+
 func newImport() *cobra.Command {
-	return &cobra.Command{
-		Use:   "import DIALECT FILE|-",
-		Short: "Read a policy written for another system",
+	var policy string
+	sources := append(dialect.Names(), importTrace)
+	c := &cobra.Command{
+		Use:   "import DIALECT|trace FILE|-",
+		Short: "Read another system's policy, or an incident",
 		Long: `Read the retry policy of another system, as JSON, and print it as text. The dialects are
-` + strings.Join(dialect.Names(), ", ") + `. What has no place in a policy is named on standard error.`,
+` + strings.Join(dialect.Names(), ", ") + `. What has no place in a policy is named on standard error.
+
+Or read a trace, such as run --json prints and a recorder in production writes, and print
+it as a scenario that plays the same failures again, with what came of them as
+expectations. A trace does not say which policy the calls obeyed: --policy does.`,
 		Example: `  retrysim import grpc service_config.json
-  echo '{"initialInterval":"1s","maximumAttempts":0}' | retrysim import temporal -`,
+  echo '{"initialInterval":"1s","maximumAttempts":0}' | retrysim import temporal -
+  retrysim import trace incident.jsonl --policy openai > incident.retry`,
 		Args:      cobra.ExactArgs(2),
-		ValidArgs: dialect.Names(),
+		ValidArgs: sources,
 		RunE: func(c *cobra.Command, args []string) error {
 			text, err := readText(c, args[1])
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case args[0] == importTrace:
+				return importIncident(c, text, args[1], policy)
+			case c.Flags().Changed("policy"):
+				return fmt.Errorf("import: --policy is for traces; a %s text has its own", args[0])
 			}
-			in, err := dialect.Parse(args[0], text)
-			if err != nil {
-				if near, ok := scripted.Nearest(args[0], dialect.Names()); ok && near != args[0] {
-					return fmt.Errorf("%w (did you mean %q?)", err, near)
-				}
-				return err
-			}
-			if len(in.Ignored) > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "retrysim: left out, for they say which errors to retry or nothing of retries: %s\n", strings.Join(in.Ignored, ", "))
-			}
-			if in.Budget != (retry.Budget{}) {
-				fmt.Fprintf(c.ErrOrStderr(), "retrysim: left out, for a policy holds no budget: %d tokens, %v a success\n", in.Budget.Capacity/retry.Token, in.Budget.PerSuccess)
-			}
-			return output(c, fmt.Appendln(nil, in.Policy))
+			return importDialect(c, args[0], text, sources)
 		},
 	}
+	c.Flags().StringVarP(&policy, "policy", "p", "default", "the policy that the calls of a trace obeyed")
+	return c
+}
+
+func importDialect(c *cobra.Command, name string, text []byte, sources []string) error {
+	in, err := dialect.Parse(name, text)
+	if err != nil {
+		if near, ok := scripted.Nearest(name, sources); ok && near != name {
+			return fmt.Errorf("%w (did you mean %q?)", err, near)
+		}
+		return err
+	}
+	if len(in.Ignored) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "retrysim: left out, for they say which errors to retry or nothing of retries: %s\n", strings.Join(in.Ignored, ", "))
+	}
+	if in.Budget != (retry.Budget{}) {
+		fmt.Fprintf(c.ErrOrStderr(), "retrysim: left out, for a policy holds no budget: %d tokens, %v a success\n", in.Budget.Capacity/retry.Token, in.Budget.PerSuccess)
+	}
+	return output(c, fmt.Appendln(nil, in.Policy))
+}
+
+func importIncident(c *cobra.Command, text []byte, name, policy string) error {
+	p, err := scripted.ParsePolicy("--policy", policy)
+	if err != nil {
+		return err
+	}
+	events, err := trace.Read(bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	script, err := simulate.FromTrace(events, p)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	made := scripted.Format(script)
+	again, err := scripted.Parse(name, made)
+	if err != nil {
+		return fmt.Errorf("%s: it holds what a scenario cannot say: %w", name, err)
+	}
+	if played, err := simulate.Play(again, simulate.Options{}); err != nil || len(played.Failed()) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "retrysim: under %v the calls come out otherwise than they were recorded: was it the policy? (--policy)\n", p)
+	}
+	return output(c, []byte(made))
 }
 
 func newExport() *cobra.Command {

@@ -1,0 +1,186 @@
+package simulate
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// FromTrace makes a scenario of what a trace recorded, so that an incident can
+// be played again: each attempt becomes a turn that fails or answers as it did
+// and takes as long, each call a call block, and what came of it an
+// expectation. The policy is the one that the calls obeyed; a trace does not
+// say.
+//
+// What a trace does not keep is made up: the text of an answer is x's of the
+// recorded length, and the error of an attempt that was not waited on is
+// transient unless the call ended for it. Calls that overlapped come one after
+// another.
+func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error) {
+	if err := policy.Validate(); err != nil {
+		return nil, err
+	}
+	calls := splitCalls(events)
+	if len(calls) == 0 {
+		return nil, errors.New("simulate: the trace has no attempt to make a turn of")
+	}
+	s := &scripted.Script{Policy: &policy}
+	for _, c := range calls {
+		turns, expects, err := c.scenario()
+		if err != nil {
+			return nil, err
+		}
+		if len(calls) == 1 {
+			s.Turns, s.Expects = turns, expects
+		} else {
+			s.Blocks = append(s.Blocks, scripted.Block{Turns: turns, Expects: expects})
+		}
+	}
+	if at, ok := cancelled(events); ok && len(calls) == 1 {
+		at -= calls[0].start
+		s.Cancel = &at
+	}
+	return s, nil
+}
+
+// incident is one call of a trace.
+type incident struct {
+	number uint64
+	start  time.Duration
+	events trace.Trace
+}
+
+// splitCalls returns the calls that made an attempt, in the order they began.
+func splitCalls(events trace.Trace) []*incident {
+	byNumber := make(map[uint64]*incident)
+	var calls []*incident
+	for _, e := range events {
+		c := byNumber[e.Call]
+		if c == nil {
+			if e.Kind != trace.Attempt {
+				continue
+			}
+			c = &incident{number: e.Call, start: e.At}
+			byNumber[e.Call] = c
+			calls = append(calls, c)
+		}
+		c.events = append(c.events, e)
+	}
+	slices.SortStableFunc(calls, func(a, b *incident) int { return cmp.Compare(a.start, b.start) })
+	return calls
+}
+
+func cancelled(events trace.Trace) (at time.Duration, ok bool) {
+	i := slices.IndexFunc(events, func(e trace.Event) bool { return e.Kind == trace.Cancel })
+	if i < 0 {
+		return 0, false
+	}
+	return events[i].At, true
+}
+
+// scenario folds the events of a call into its turns and what is expected.
+func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect, err error) {
+	var began, last time.Duration // of the attempt; of the event before
+	var stream scripted.Stream
+	outcome := scripted.Exhausted
+	complete := false
+	for _, e := range c.events {
+		turn := len(turns) - 1
+		if turn < 0 && e.Kind != trace.Attempt {
+			return nil, nil, fmt.Errorf("simulate: call %d: %s before any attempt", c.number, e.Kind)
+		}
+		switch e.Kind {
+		case trace.Attempt:
+			began = e.At
+			turns = append(turns, scripted.Turn{Answer: scripted.Hang{}}) // until it is known to have ended
+		case trace.Failed:
+			turns[turn].Answer, turns[turn].After = scripted.Transient{}, e.At-began
+		case trace.Opened:
+			turns[turn].Answer, turns[turn].After = stream, e.At-began
+		case trace.Wait:
+			if e.RetryAfter != nil {
+				turns[turn].Answer = scripted.Transient{Hinted: true, Wait: roundUp(*e.RetryAfter, time.Millisecond)}
+			}
+		case trace.End:
+			outcome = outcomeOf(e.Reason)
+			if outcome == scripted.Refused {
+				turns[turn].Answer = scripted.Permanent{Reason: reasonOf(e.Error)}
+			}
+		case trace.Chunk:
+			if e.At > last {
+				stream.Items = append(stream.Items, scripted.Pause(e.At-last))
+			}
+			if e.Chunk == "finished" {
+				complete = true
+			} else {
+				stream.Items = append(stream.Items, scripted.Text(strings.Repeat("x", e.Size)))
+			}
+			turns[turn].Answer = stream
+		case trace.EOF:
+			if !complete {
+				stream.End, outcome = scripted.EOF{}, scripted.Truncated
+			}
+			turns[turn].Answer = stream
+		case trace.Broken:
+			stream.End, outcome = scripted.Cut{}, scripted.Broken
+			turns[turn].Answer = stream
+		}
+		last = e.At
+	}
+	return fold(turns), []scripted.Expect{
+		{Subject: scripted.SubjectOutcome, Op: scripted.Equal, Text: string(outcome)},
+		{Subject: scripted.SubjectAttempts, Op: scripted.Equal, Number: int64(len(turns))},
+	}, nil
+}
+
+// fold writes equal turns in a row as one that is repeated.
+func fold(turns []scripted.Turn) []scripted.Turn {
+	var out []scripted.Turn
+	for _, t := range turns {
+		if n := len(out) - 1; n >= 0 {
+			once := out[n]
+			once.Repeat = 0
+			if once.String() == t.String() {
+				out[n].Repeat = max(out[n].Repeat, 1) + 1
+				continue
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// outcomeOf is the outcome of a call that ended for the reason, before its
+// stream is read.
+func outcomeOf(reason string) scripted.Outcome {
+	switch reason {
+	case retry.Succeeded.String():
+		return scripted.Success
+	case retry.NotTransient.String():
+		return scripted.Refused
+	case retry.Cancelled.String():
+		return scripted.Cancelled
+	}
+	return scripted.Exhausted
+}
+
+// reasonOf is the text of a permanent error as a turn can say it.
+func reasonOf(text string) string {
+	text = strings.TrimSpace(strings.TrimPrefix(text, "permanent:"))
+	return cmp.Or(text, "recorded")
+}
+
+// roundUp rounds to a multiple of unit, never down: a hint is a floor.
+func roundUp(d, unit time.Duration) time.Duration {
+	if rest := d % unit; rest > 0 {
+		d += min(unit-rest, 1<<63-1-d)
+	}
+	return d
+}

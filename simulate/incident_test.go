@@ -1,0 +1,87 @@
+package simulate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate"
+)
+
+// What a scenario's trace is made into plays as the scenario did.
+func TestATraceBecomesAScenario(t *testing.T) {
+	tests := []struct{ script, want string }{
+		{"transient after 40ms; transient:50; ok \"Hel\" pause 200ms \"lo\"",
+			"\ntransient after 40ms\ntransient:50\nok \"xxx\" pause 200ms \"xx\"\n\nexpect outcome == success\nexpect attempts == 3\n"},
+		{"transient x3", "\ntransient x3\n\nexpect outcome == exhausted\nexpect attempts == 3\n"},
+		{"permanent: \"bad; key\"", "\npermanent: \"bad; key\"\n\nexpect outcome == permanent\nexpect attempts == 1\n"},
+		{"ok \"Hel\" cut", "\nok \"xxx\" cut\n\nexpect outcome == broken\nexpect attempts == 1\n"},
+		{"ok \"Hel\" eof", "\nok \"xxx\" eof\n\nexpect outcome == truncated\nexpect attempts == 1\n"},
+		{"cancel at 1500ms; transient x3", "cancel at 1.5s\n\ntransient x2\n\nexpect outcome == cancelled\nexpect attempts == 2\n"},
+		{"calls 2; transient; ok; transient x3",
+			"\ncall {\n\ttransient\n\tok\n\n\texpect outcome == success\n\texpect attempts == 2\n}\n\ncall {\n\ttransient x3\n\n\texpect outcome == exhausted\n\texpect attempts == 3\n}\n"},
+	}
+	const head = "policy exp:base=1s,cap=30s,jitter=none,attempts=3\n"
+	for _, tt := range tests {
+		t.Run(tt.script, func(t *testing.T) {
+			first, err := simulate.Play(parse(t, head+tt.script), simulate.Options{})
+			require.NoError(t, err)
+			made, err := simulate.FromTrace(first.Trace, first.Policy)
+			require.NoError(t, err)
+			text := scripted.Format(made)
+			assert.Equal(t, head+tt.want, text)
+			again, err := simulate.Play(parse(t, text), simulate.Options{})
+			require.NoError(t, err)
+			assert.Empty(t, again.Failed(), "the scenario holds")
+			assert.Equal(t, len(first.Calls), len(again.Calls))
+			for i := range first.Calls {
+				assert.Equal(t, first.Calls[i].Starts(), again.Calls[i].Starts(), "the same schedule")
+			}
+		})
+	}
+}
+
+func TestATraceThatIsNoCall(t *testing.T) {
+	_, err := simulate.FromTrace(nil, retry.Default())
+	assert.EqualError(t, err, "simulate: the trace has no attempt to make a turn of")
+	_, err = simulate.FromTrace(trace.Trace{{Kind: trace.Attempt}}, retry.Policy{BaseDelay: -1})
+	assert.ErrorContains(t, err, "BaseDelay")
+	made, err := simulate.FromTrace(trace.Trace{{Kind: trace.Resumed, Call: 7}, {Kind: trace.Attempt, Call: 1}}, retry.Default())
+	require.NoError(t, err)
+	assert.Equal(t, []scripted.Turn{{Answer: scripted.Hang{}}}, made.Turns, "an attempt whose end is not recorded never ended")
+	hint := 1500 * time.Microsecond
+	made, err = simulate.FromTrace(trace.Trace{{Kind: trace.Attempt}, {Kind: trace.Failed}, {Kind: trace.Wait, RetryAfter: &hint}}, retry.Default())
+	require.NoError(t, err)
+	assert.Equal(t, scripted.Transient{Hinted: true, Wait: 2 * time.Millisecond}, made.Turns[0].Answer, "a hint is rounded up")
+}
+
+func ExampleFromTrace() {
+	after := 20 * time.Second
+	recorded := trace.Trace{
+		{Call: 9, Attempt: 1, Kind: trace.Attempt},
+		{Call: 9, Attempt: 1, Kind: trace.Failed, At: 300 * time.Millisecond},
+		{Call: 9, Attempt: 1, Kind: trace.Wait, At: 300 * time.Millisecond, Class: "transient", RetryAfter: &after},
+		{Call: 9, Attempt: 2, Kind: trace.Attempt, At: 20300 * time.Millisecond},
+		{Call: 9, Attempt: 2, Kind: trace.Opened, At: 21 * time.Second},
+		{Call: 9, Attempt: 2, Kind: trace.End, At: 21 * time.Second, Reason: "succeeded"},
+	}
+	script, err := simulate.FromTrace(recorded, retry.Policy{MaxAttempts: 3, BaseDelay: time.Second})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Print(scripted.Format(script))
+	// Output:
+	// policy exp:base=1s,cap=none,jitter=none,attempts=3
+	//
+	// transient:20000 after 300ms
+	// ok after 700ms
+	//
+	// expect outcome == success
+	// expect attempts == 2
+}
