@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"sync"
@@ -24,6 +25,8 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	events Trace
+	out    *json.Encoder // instead of events
+	err    error         // of out
 }
 
 var _ retry.Observer = (*Recorder)(nil)
@@ -34,7 +37,26 @@ func NewRecorder(clock clockwork.Clock) *Recorder {
 	return &Recorder{clock: clock, start: clock.Now()}
 }
 
-// Trace returns a copy of the events so far.
+// NewWriter returns a recorder that keeps nothing but writes each event to w at
+// once, as a line of JSON, for a process that runs for long. It writes the
+// header now. What goes wrong is told by [Recorder.Err]; the observed calls go
+// on.
+func NewWriter(clock clockwork.Clock, w io.Writer) *Recorder {
+	r := NewRecorder(clock)
+	r.out = newEncoder(w)
+	r.err = r.out.Encode(header{Schema})
+	return r
+}
+
+// Err returns the first error of writing, nil for a recorder that keeps its
+// events. After it nothing more is written.
+func (r *Recorder) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// Trace returns a copy of the events so far, nothing for one that writes them.
 func (r *Recorder) Trace() Trace {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +106,12 @@ func (r *Recorder) add(m retry.Moment, e Event) {
 	e.At, e.Call, e.Attempt = m.At.Sub(r.start), m.Call, m.Attempt
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events = append(r.events, e)
+	switch {
+	case r.out == nil:
+		r.events = append(r.events, e)
+	case r.err == nil:
+		r.err = r.out.Encode(&e)
+	}
 }
 
 func (r *Recorder) text(err error) string {

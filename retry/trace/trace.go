@@ -77,8 +77,7 @@ type Trace []Event
 // Write writes the trace as JSON lines.
 func (t Trace) Write(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
+	e := newEncoder(b)
 	if err := e.Encode(header{Schema}); err != nil {
 		return err
 	}
@@ -88,6 +87,12 @@ func (t Trace) Write(w io.Writer) error {
 		}
 	}
 	return b.Flush()
+}
+
+func newEncoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
 }
 
 // Bytes returns the trace as JSON lines.

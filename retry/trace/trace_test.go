@@ -174,6 +174,38 @@ func TestRecorderIsSafeForConcurrentUse(t *testing.T) {
 	assert.Len(t, recorder.Trace(), 800)
 }
 
+func TestAWriterWritesWhatARecorderKeeps(t *testing.T) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	kept := trace.NewRecorder(clock)
+	var written strings.Builder
+	writer := trace.NewWriter(clock, &written)
+	r, err := retry.New(retry.Config{
+		Policy:   retry.Policy{MaxAttempts: 3, BaseDelay: time.Second},
+		Clock:    clock,
+		Observer: kept,
+	})
+	require.NoError(t, err)
+	_, err = retry.Do(retry.WithObserver(t.Context(), writer), r, func(context.Context) (int, error) {
+		return 0, &scripted.Error{Class: retry.Transient(), Text: "503"}
+	})
+	require.Error(t, err)
+	assert.Equal(t, string(kept.Trace().Bytes()), written.String())
+	assert.NoError(t, writer.Err())
+	assert.Empty(t, writer.Trace())
+}
+
+func TestAWriterStopsAtItsFirstError(t *testing.T) {
+	w := &failAfter{100}
+	r := trace.NewWriter(fakeclock.New(fakeclock.Config{}), w)
+	for range 10 {
+		r.Observe(retry.AttemptStarted{Moment: retry.Moment{Call: 1, Attempt: 1}})
+	}
+	assert.ErrorIs(t, r.Err(), io.ErrShortWrite)
+	left := w.n
+	r.Observe(retry.AttemptStarted{})
+	assert.Equal(t, left, w.n, "nothing more is written")
+}
+
 func TestTheEndOfAStreamIsRecordedOnce(t *testing.T) {
 	recorder := trace.NewRecorder(fakeclock.New(fakeclock.Config{}))
 	for _, end := range []error{io.EOF, errors.New("reset")} {
