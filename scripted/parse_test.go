@@ -318,7 +318,7 @@ func TestParsingIsLinear(t *testing.T) {
 // Ten megabytes, which a script should never have, take a moment.
 func TestTenMegabytes(t *testing.T) {
 	if testing.Short() {
-		t.Skip("ten megabytes")
+		t.Skip("parses ten megabytes: needs a run without -short")
 	}
 	text := strings.Repeat("transient:50\nok \"Hello, \" pause 200ms \"world\" cut # a comment\n503 retry-after=1s message=\"try again later\" after 20ms x3\n", 10<<20/118)
 	require.Greater(t, len(text), 10_000_000)
