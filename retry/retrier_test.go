@@ -398,6 +398,12 @@ func TestDecorrelatedWaitsFollowEachOther(t *testing.T) {
 	assert.Equal(t, []time.Duration{0, 3*s - 1, 12*s - 5, 13*s - 5, 16*s - 6}, w.starts)
 }
 
+func TestDecorrelatedWaitsAreCapped(t *testing.T) {
+	p := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, MaxDelay: 20 * time.Second, Jitter: retry.JitterDecorrelated}
+	d := p.Decide(retry.Failure{Attempt: 3, Class: retry.Transient(), Previous: 19 * time.Second}, &words{math.MaxUint64})
+	assert.Equal(t, retry.Decision{Reason: retry.Backoff, Wait: 20 * time.Second, Jitter: 19 * time.Second}, d)
+}
+
 func TestAttemptsGetTheCallersContext(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "mine")

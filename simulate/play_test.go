@@ -118,6 +118,17 @@ func TestPlayAThousandAttempts(t *testing.T) {
 	assert.Greater(t, run.Elapsed, 40*24*time.Hour)
 }
 
+func TestTheSeedIsThatOfTheJitter(t *testing.T) {
+	s := parse(t, "policy exp:jitter=full,attempts=4; transient x3; ok")
+	total := func(seed uint64) time.Duration {
+		run, err := simulate.Play(s, simulate.Options{Seed: &seed})
+		require.NoError(t, err)
+		return run.Calls[0].Elapsed
+	}
+	assert.Equal(t, total(1), total(1))
+	assert.NotEqual(t, total(1), total(2))
+}
+
 func TestPlayIsDeterministic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := parse(t, propertytest.Scripts(5).Draw(t, "script"))

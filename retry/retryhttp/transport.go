@@ -127,16 +127,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // attempt sends the request once.
 func (t *Transport) attempt(ctx context.Context, req *http.Request, number int) (*http.Response, error) {
 	again := req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
-	sent := req.WithContext(ctx)
-	if number > 1 {
-		sent = req.Clone(ctx)
-		if req.GetBody != nil {
-			body, err := req.GetBody()
-			if err != nil {
-				return nil, &broken{err, retry.Permanent()}
-			}
-			sent.Body = body
+	sent := req.Clone(ctx) // what a base does to it reaches neither the caller nor the next attempt
+	if number > 1 && req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, &broken{err, retry.Permanent()}
 		}
+		sent.Body = body
 	}
 	resp, err := t.config.Base.RoundTrip(sent)
 	if err != nil {

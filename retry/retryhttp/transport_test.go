@@ -126,6 +126,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"PUT 504", "PUT", nil, answer(504), 2},
 		{"PATCH 502", "PATCH", nil, answer(502), 1},
 		{"POST 504 with a key", "POST", key, answer(504), 2},
+		{"POST 504 with the other key", "POST", func(r *http.Request) { r.Header.Set("X-Idempotency-Key", "k") }, answer(504), 2},
 		{"POST, connection refused: it was not sent", "POST", nil, refused, 2},
 		{"POST, name not found", "POST", nil, &net.DNSError{Err: "no such host", IsTemporary: true}, 2},
 		{"POST, connection reset", "POST", nil, reset, 1},
@@ -172,6 +173,21 @@ func TestWhatIsTriedAgain(t *testing.T) {
 			assert.Equal(t, []time.Duration{0, time.Second}, s.at)
 		})
 	}
+}
+
+func TestEveryAttemptGetsAnEqualRequest(t *testing.T) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	s := &server{clock: clock, answers: []any{answer(503), answer(503), answer(200)}}
+	req := request(t, "POST", "hello")
+	req.Header.Set("X-Mine", "1")
+	_, err := transport(t, clock, roundTripper(func(r *http.Request) (*http.Response, error) {
+		assert.Equal(t, http.Header{"X-Mine": {"1"}}, r.Header)
+		r.Header.Set("X-Base", "spoilt")
+		return s.RoundTrip(r)
+	})).RoundTrip(req)
+	require.NoError(t, err)
+	assert.Len(t, s.at, 3)
+	assert.Equal(t, http.Header{"X-Mine": {"1"}}, req.Header, "the caller's request is as it was")
 }
 
 func TestRetryAmbiguous(t *testing.T) {
