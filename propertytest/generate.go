@@ -49,6 +49,9 @@ func Policies() *rapid.Generator[retry.Policy] {
 			if limit := Delays().Draw(t, "max-retry-after"); p.RetryAfter != retry.HintIgnored && limit > 0 {
 				p.MaxRetryAfter = limit
 				p.LongRetryAfter = rapid.SampledFrom([]retry.LongHint{retry.HintClamped, retry.HintDropped, retry.HintGivesUp, retry.HintWithin}).Draw(t, "long-retry-after")
+				if p.LongRetryAfter == retry.HintWithin {
+					p.RetryAfter = retry.HintReplaces
+				}
 			}
 		}
 		if rapid.Bool().Draw(t, "bounded") {

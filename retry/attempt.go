@@ -23,10 +23,18 @@ type Leftover interface {
 	// timeout: it is called before anything else, and release must be called
 	// when what is left behind is done with.
 	Hold(release func())
-	// Discard says that another attempt will replace this one. It is called
-	// before the wait for it. Without it the error is what the call returns,
-	// and what was left behind is its receiver's.
+	// Discard says that the call does not return the error itself: another
+	// attempt will replace this one, and it is called before the wait for it,
+	// or the context ended the call. Without it the error is what the call
+	// returns, and what was left behind is its receiver's.
 	Discard()
+}
+
+// discard lets go of what a failed attempt left behind.
+func discard(err error) {
+	if x, ok := err.(Leftover); ok {
+		x.Discard()
+	}
 }
 
 // bound starts an attempt.
@@ -44,6 +52,14 @@ func (c *call) bound(ctx context.Context) attempt {
 func (a attempt) disarm() {
 	if a.timer != nil {
 		a.timer.Stop()
+	}
+}
+
+// drop ends an attempt that will not return.
+func (a attempt) drop() {
+	a.disarm()
+	if a.release != nil {
+		a.release()
 	}
 }
 

@@ -83,6 +83,9 @@ func (c *Circuit) Allow(now time.Time, _ int, _ Classification) bool {
 func (c *Circuit) Report(now time.Time, _ int, ok bool, class Classification) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.open && c.probing == 0 {
+		return // it began before the circuit opened, and says nothing new
+	}
 	failed := !ok && class.IsTransient()
 	c.probing = max(c.probing-1, 0)
 	switch {
@@ -121,8 +124,8 @@ type Throttle struct {
 // Validate names the first field whose value has no meaning.
 func (t Throttle) Validate() error {
 	switch {
-	case t.Multiplier < Token:
-		return fmt.Errorf("retry: throttle: Multiplier is %v, want at least 1", t.Multiplier)
+	case t.Multiplier < Token || t.Multiplier > 1000*Token:
+		return fmt.Errorf("retry: throttle: Multiplier is %v, outside 1 to 1000", t.Multiplier)
 	case t.Window < windowSlots:
 		return fmt.Errorf("retry: throttle: Window is %v, shorter than %d ns", t.Window, windowSlots)
 	}
@@ -146,6 +149,9 @@ var _ Limit = (*Throttler)(nil)
 func NewThrottler(t Throttle, words rand.Source) (*Throttler, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
+	}
+	if words == nil {
+		return nil, fmt.Errorf("retry: throttle: no source of words (use Seeded(seed, client)(0))")
 	}
 	return &Throttler{
 		throttle: t,

@@ -21,6 +21,7 @@ type Retryable interface {
 type Classification struct {
 	transient bool
 	hinted    bool
+	final     bool
 	kind      kind
 	after     time.Duration
 }
@@ -64,6 +65,15 @@ func (c Classification) as(k kind) Classification {
 	return c
 }
 
+// WithoutRetry returns c as the class of a failure that must not be tried
+// again although it may pass: a request that may have been done already, say.
+// Limits count it like any transient failure; a decision treats it like a
+// permanent one.
+func (c Classification) WithoutRetry() Classification {
+	c.final = c.transient
+	return c
+}
+
 // IsThrottled reports whether the server turned the caller away for asking too
 // much.
 func (c Classification) IsThrottled() bool { return c.kind == throttled }
@@ -71,7 +81,7 @@ func (c Classification) IsThrottled() bool { return c.kind == throttled }
 // IsTimedOut reports whether the attempt took too long.
 func (c Classification) IsTimedOut() bool { return c.kind == timedOut }
 
-// IsTransient reports whether another attempt is worthwhile.
+// IsTransient reports whether the failure may have passed by another attempt.
 func (c Classification) IsTransient() bool { return c.transient }
 
 // RetryAfter returns how long the server asked the caller to wait, never
@@ -89,6 +99,9 @@ func (c Classification) String() string {
 		s = "timed out"
 	case c.transient:
 		s = "transient"
+	}
+	if c.final {
+		s += ", not to be retried"
 	}
 	if c.hinted {
 		s += fmt.Sprintf(", retry after %v", c.after)

@@ -62,7 +62,7 @@ const (
 	Succeeded
 	// LastAttempt: the last permitted attempt failed.
 	LastAttempt
-	// NotTransient: the error was permanent.
+	// NotTransient: the error was permanent, or must not be retried.
 	NotTransient
 	// Cancelled: the context ended, or would have before the next attempt.
 	Cancelled
@@ -108,7 +108,7 @@ func (p Policy) Decide(f Failure, src rand.Source) Decision {
 	if p.IsLast(f.Attempt) {
 		return Decision{Reason: LastAttempt}
 	}
-	if !f.Class.IsTransient() {
+	if !f.Class.IsTransient() || f.Class.final {
 		return Decision{Reason: NotTransient}
 	}
 	if f.Class.IsThrottled() && p.ThrottleDelay > 0 {

@@ -85,6 +85,8 @@ func TestDecide(t *testing.T) {
 		{"capped after the jitter the window is the uncapped one", policy("exp:base=1s,cap=5s,capped=after-jitter,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, jittering(4*s, -4*s)},
 		{"capped exactly, at the cap", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(2*s, -2*s)},
 		{"capped exactly, beyond it", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(4 * s)},
+		{"capped exactly, at the cap by a multiplier", policy("exp:base=1s,factor=4,cap=16s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(8*s, -8*s)},
+		{"capped exactly, beyond it by a multiplier", policy("exp:base=1s,factor=4,cap=16s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(16 * s)},
 		{"decorrelated, least", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{lowest}, wait(s)},
 		{"decorrelated, most", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{highest}, jittering(3*s-1, 2*s-1)},
 		{"other kinds add nothing to a hint", policy("exp:base=1s,jitter=full,attempts=9"), 1, hint(7 * s), words{highest}, hinted(7 * s)},

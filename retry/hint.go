@@ -33,8 +33,9 @@ const (
 	HintDropped
 	// HintGivesUp: the call ends with the error.
 	HintGivesUp
-	// HintWithin: the wait is the hint, moved into the window from the
-	// backoff to MaxRetryAfter above it (the AWS SDKs since 2026).
+	// HintWithin: the wait is the hint, however long or short, moved into the
+	// window from the backoff to MaxRetryAfter above it (the AWS SDKs since
+	// 2026). It goes with [HintReplaces].
 	HintWithin
 )
 

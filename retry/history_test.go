@@ -56,6 +56,35 @@ func TestWithCallAndWithObserverGoTogether(t *testing.T) {
 	}
 }
 
+// The observer of a call is not told of the calls below it.
+func TestAnObserverIsOfOneCall(t *testing.T) {
+	clock := auto()
+	r := newRetrier(t, retry.Config{Policy: exact(2), Clock: clock})
+	var h retry.History
+	_, err := retry.Do(retry.WithObserver(t.Context(), &h), r, func(ctx context.Context) (int, error) {
+		return retry.Do(ctx, r, func(context.Context) (int, error) { return 0, transient("503") })
+	})
+	require.Error(t, err)
+	assert.Len(t, h.Attempts(), 2)
+}
+
+// An observer that ends the context starts no further attempt.
+func TestAnObserverMayEndTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	clock := auto()
+	w := newWeather(clock, transient("503"))
+	_, err := retry.Do(ctx, newRetrier(t, retry.Config{
+		Policy: exact(3), Clock: clock,
+		Observer: retry.ObserverFunc(func(e retry.Event) {
+			if _, ok := e.(retry.WaitEnded); ok {
+				cancel()
+			}
+		}),
+	}), w.call)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, w.starts, 1)
+}
+
 func TestCounters(t *testing.T) {
 	var c retry.Counters
 	clock := auto()

@@ -27,6 +27,7 @@ func (h *holdBack) ChatStream(ctx context.Context, req ChatRequest) (Stream, err
 	for {
 		chunk, err := s.Recv()
 		if err == io.EOF {
+			held.ended = true
 			return held, nil
 		}
 		if err != nil {
@@ -56,10 +57,14 @@ func isContent(chunk StreamChunk) bool {
 type heldStream struct {
 	Stream
 	chunks []StreamChunk
+	ended  bool // by the end that was read already
 }
 
 func (h *heldStream) Recv() (StreamChunk, error) {
 	if len(h.chunks) == 0 {
+		if h.ended {
+			return nil, io.EOF
+		}
 		return h.Stream.Recv()
 	}
 	chunk := h.chunks[0]

@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -32,6 +33,11 @@ func (s *chunksThen) Recv() (retry.StreamChunk, error) {
 }
 
 func (s *chunksThen) Close() error { s.closed++; return nil }
+
+type recvFunc func() (retry.StreamChunk, error)
+
+func (f recvFunc) Recv() (retry.StreamChunk, error) { return f() }
+func (recvFunc) Close() error                       { return nil }
 
 func TestHoldBack(t *testing.T) {
 	busy := transient("overloaded")
@@ -80,6 +86,22 @@ func TestHoldBack(t *testing.T) {
 			assert.Equal(t, 1, tt.stream.closed)
 		})
 	}
+	t.Run("an end that was read already is not read again", func(t *testing.T) {
+		ends := []error{io.EOF, errors.New("read after the end")}
+		m := retry.HoldBack(stub(func(context.Context, retry.ChatRequest) (retry.Stream, error) {
+			return recvFunc(func() (retry.StreamChunk, error) {
+				err := ends[0]
+				ends = ends[1:]
+				return nil, err
+			}), nil
+		}))
+		s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
+		require.NoError(t, err)
+		for range 2 {
+			_, err = s.Recv()
+			assert.Equal(t, io.EOF, err)
+		}
+	})
 	t.Run("a refused opening stays one", func(t *testing.T) {
 		m := retry.HoldBack(stub(func(context.Context, retry.ChatRequest) (retry.Stream, error) { return nil, busy }))
 		_, err := m.ChatStream(t.Context(), retry.ChatRequest{})

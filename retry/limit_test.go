@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -211,8 +212,9 @@ func TestInvalidLimits(t *testing.T) {
 		assert.EqualError(t, err, want)
 	}
 	for want, th := range map[string]retry.Throttle{
-		"retry: throttle: Multiplier is 0.999, want at least 1": {Multiplier: 999, Window: time.Minute},
-		"retry: throttle: Window is 0s, shorter than 10 ns":     {Multiplier: 2 * retry.Token},
+		"retry: throttle: Multiplier is 0.999, outside 1 to 1000":           {Multiplier: 999, Window: time.Minute},
+		"retry: throttle: no source of words (use Seeded(seed, client)(0))": {Multiplier: retry.Token, Window: time.Minute},
+		"retry: throttle: Window is 0s, shorter than 10 ns":                 {Multiplier: 2 * retry.Token},
 	} {
 		_, err := retry.NewThrottler(th, nil)
 		assert.EqualError(t, err, want)
@@ -408,6 +410,56 @@ func TestALimitIsAskedAndTold(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []string{"allow 1 permanent", "report 1 false timed out", "allow 2 timed out", "report 2 true timed out"}, l.log)
 	})
+}
+
+// What began before the circuit opened says nothing new.
+func TestStragglersDoNotMoveAnOpenCircuit(t *testing.T) {
+	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	c, err := retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: time.Hour})
+	require.NoError(t, err)
+	for range 3 {
+		require.True(t, c.Allow(t0, 1, retry.Permanent()))
+	}
+	c.Report(t0, 1, false, retry.Transient())
+	c.Report(t0.Add(time.Minute), 1, true, retry.Permanent())
+	assert.False(t, c.Allow(t0.Add(time.Minute), 1, retry.Permanent()), "a late success does not close it")
+	c.Report(t0.Add(59*time.Minute), 1, false, retry.Transient())
+	assert.True(t, c.Allow(t0.Add(time.Hour), 1, retry.Permanent()), "a late failure does not prolong it")
+}
+
+// A probe that panics, or whose goroutine exits, makes room for another.
+func TestAPanicLeavesNothingBehind(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("bug") }, "goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			clock := auto()
+			circuit, err := retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: time.Second})
+			require.NoError(t, err)
+			policy := retry.Policy{MaxAttempts: 1, AttemptTimeout: time.Hour}
+			r := newRetrier(t, retry.Config{Policy: policy, Clock: clock, Limit: circuit})
+			_, err = retry.Do(t.Context(), r, newWeather(clock, transient("503")).call)
+			require.Error(t, err)
+			clock.Sleep(2 * time.Second)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				defer func() { _ = recover() }()
+				_, _ = retry.Do(t.Context(), r, func(context.Context) (int, error) { end(); return 0, nil })
+			}()
+			<-done
+			assert.Empty(t, clock.Pending(), "timers left")
+			_, err = retry.Do(t.Context(), r, newWeather(clock).call)
+			assert.NoError(t, err, "the circuit probes again")
+		})
+	}
+}
+
+func TestAFailureThatMustNotBeRetriedCountsAllTheSame(t *testing.T) {
+	l := &ledger{n: 9}
+	once := &classed{"504", retry.Transient().WithoutRetry()}
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: exact(3), Clock: auto(), Limit: l}), newWeather(auto(), once).call)
+	assert.True(t, err == error(once))
+	assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, not to be retried"}, l.log)
+	assert.Equal(t, retry.Permanent(), retry.Permanent().WithoutRetry())
 }
 
 func TestLimitsAreSafeForConcurrentUse(t *testing.T) {

@@ -119,6 +119,8 @@ func (p Policy) Validate() error {
 		return invalid("LongRetryAfter", "unknown: %d", p.LongRetryAfter)
 	case p.LongRetryAfter != HintClamped && p.MaxRetryAfter == 0:
 		return invalid("LongRetryAfter", "%v, but there is no MaxRetryAfter", p.LongRetryAfter)
+	case p.LongRetryAfter == HintWithin && p.RetryAfter != HintReplaces:
+		return invalid("LongRetryAfter", "%v, but RetryAfter is %v", p.LongRetryAfter, p.RetryAfter)
 	case p.RetryAfter == HintIgnored && p.MaxRetryAfter != 0:
 		return invalid("MaxRetryAfter", "set, but a Retry-After is ignored")
 	}

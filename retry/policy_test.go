@@ -203,6 +203,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{retry.Policy{RetryAfter: 99}, "RetryAfter is unknown: 99"},
 		{retry.Policy{LongRetryAfter: 99}, "LongRetryAfter is unknown: 99"},
 		{retry.Policy{LongRetryAfter: retry.HintGivesUp}, "LongRetryAfter is give-up, but there is no MaxRetryAfter"},
+		{retry.Policy{RetryAfter: retry.HintOrBackoff, MaxRetryAfter: 1, LongRetryAfter: retry.HintWithin}, "LongRetryAfter is window, but RetryAfter is larger"},
 		{retry.Policy{RetryAfter: retry.HintIgnored, MaxRetryAfter: 1}, "MaxRetryAfter is set, but a Retry-After is ignored"},
 	}
 	for _, tt := range tests {

@@ -99,11 +99,7 @@ func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, e
 		return zero, err
 	}
 	for {
-		c.attemptStarted()
-		attempt := c.bound(ctx)
-		v, err := op(attempt.ctx)
-		attempt.disarm()
-		c.attemptEnded(err)
+		v, err, attempt := try(ctx, &c, op)
 		if err == nil {
 			if attempt.release != nil {
 				v = keep(v, attempt.release)
@@ -116,6 +112,34 @@ func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, e
 			return zero, err
 		}
 	}
+}
+
+// try makes one attempt. If op panics or exits its goroutine, the attempt is
+// let go of: no timer is left, and the limit has room for another.
+func try[T any](ctx context.Context, c *call, op func(context.Context) (T, error)) (v T, err error, a attempt) {
+	returned := false
+	defer func() {
+		if !returned {
+			a.drop()
+			c.abandon(c.attempt)
+		}
+	}()
+	c.attemptStarted()
+	a = c.bound(ctx)
+	v, err = op(c.inner(a.ctx))
+	a.disarm()
+	c.attemptEnded(err)
+	returned = true
+	return v, err, a
+}
+
+// inner returns the context for an attempt: the observer of this call is not
+// that of calls below it.
+func (c *call) inner(ctx context.Context) context.Context {
+	if c.observer == nil {
+		return ctx
+	}
+	return WithObserver(ctx, nil)
 }
 
 // call is one call of Do: everything the loop remembers.
@@ -153,9 +177,11 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 		return err, false
 	}
 	if ctx.Err() != nil {
+		discard(err)
 		return c.cancelled(ctx, 0, err), false
 	}
 	if !timeLeft(ctx, c.config.Clock, d.Wait) {
+		discard(err)
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	if d.Retry() && !c.allowed() {
@@ -165,17 +191,13 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 		c.ended(d.Reason, err)
 		return err, false
 	}
-	if x, ok := err.(Leftover); ok {
-		x.Discard()
-	}
+	discard(err)
 	c.previous = d.Wait
 	c.waitStarted(d)
 	ctxErr := wait(ctx, c.config.Clock, d.Wait)
 	c.waitEnded(ctxErr)
-	if ctxErr != nil {
-		if l := c.config.Limit; l != nil {
-			l.Abandon(c.config.Clock.Now(), c.attempt+1)
-		}
+	if ctx.Err() != nil { // also if the observer ended it just now
+		c.abandon(c.attempt + 1)
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	return nil, true
@@ -246,9 +268,16 @@ func (c *call) report(ctx context.Context, ok bool) {
 	switch l := c.config.Limit; {
 	case l == nil:
 	case !ok && ctx.Err() != nil:
-		l.Abandon(c.config.Clock.Now(), c.attempt)
+		c.abandon(c.attempt)
 	default:
 		l.Report(c.config.Clock.Now(), c.attempt, ok, c.class)
+	}
+}
+
+// abandon tells the limit that an attempt it allowed comes to nothing.
+func (c *call) abandon(number int) {
+	if l := c.config.Limit; l != nil {
+		l.Abandon(c.config.Clock.Now(), number)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // say.
 //
 // What a trace does not keep is made up: the text of an answer is x's of the
-// recorded length, and the error of an attempt that was not waited on is
+// recorded length, up to 1000 a delta, and the error of an attempt that was not waited on is
 // transient unless the call ended for it. Calls that overlapped come one after
 // another.
 func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error) {
@@ -43,12 +43,16 @@ func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error
 			s.Blocks = append(s.Blocks, scripted.Block{Turns: turns, Expects: expects})
 		}
 	}
-	if at, ok := cancelled(events); ok && len(calls) == 1 {
+	if at, ok := cancelled(events); ok && len(calls) == 1 && at >= calls[0].start {
 		at -= calls[0].start
 		s.Cancel = &at
 	}
 	return s, nil
 }
+
+// maxText is how much of a delta's length a scenario keeps, in bytes: a line
+// of a script is bounded.
+const maxText = 1000
 
 // incident is one call of a trace.
 type incident struct {
@@ -77,12 +81,20 @@ func splitCalls(events trace.Trace) []*incident {
 	return calls
 }
 
+// cancelled returns when the caller's context ended. Only a test knows that
+// moment; a recorder in production sees when the wait or the call ended for it.
+// A call that ended without the wait, because no time was left for it, is taken
+// as cancelled a moment into the wait.
 func cancelled(events trace.Trace) (at time.Duration, ok bool) {
-	i := slices.IndexFunc(events, func(e trace.Event) bool { return e.Kind == trace.Cancel })
-	if i < 0 {
-		return 0, false
+	for _, e := range events {
+		switch {
+		case e.Kind == trace.Cancel, e.Kind == trace.Interrupted:
+			return e.At, true
+		case e.Kind == trace.End && outcomeOf(e.Reason) == scripted.Cancelled:
+			return e.At + time.Millisecond, true
+		}
 	}
-	return events[i].At, true
+	return 0, false
 }
 
 // scenario folds the events of a call into its turns and what is expected.
@@ -120,7 +132,7 @@ func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect,
 			if e.Chunk == "finished" {
 				complete = true
 			} else {
-				stream.Items = append(stream.Items, scripted.Text(strings.Repeat("x", e.Size)))
+				stream.Items = append(stream.Items, scripted.Text(strings.Repeat("x", min(max(e.Size, 0), maxText))))
 			}
 			turns[turn].Answer = stream
 		case trace.EOF:

@@ -2,6 +2,8 @@ package simulate_test
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +46,32 @@ func TestATraceBecomesAScenario(t *testing.T) {
 				assert.Equal(t, first.Calls[i].Starts(), again.Calls[i].Starts(), "the same schedule")
 			}
 		})
+	}
+}
+
+// A recorder in production does not see the context end, only what comes of
+// it.
+func TestATraceOfACancelledCall(t *testing.T) {
+	for _, script := range []string{"cancel at 1500ms; transient x3", "timeout total=2s; transient x3"} {
+		first, err := simulate.Play(parse(t, "policy exp:base=1s,jitter=none,attempts=3\n"+script), simulate.Options{})
+		require.NoError(t, err)
+		recorded := slices.DeleteFunc(first.Trace, func(e trace.Event) bool { return e.Kind == trace.Cancel })
+		made, err := simulate.FromTrace(recorded, first.Policy)
+		require.NoError(t, err)
+		again, err := simulate.Play(parse(t, scripted.Format(made)), simulate.Options{})
+		require.NoError(t, err)
+		assert.Empty(t, again.Failed(), scripted.Format(made))
+		assert.Equal(t, scripted.Cancelled, again.Calls[0].Outcome)
+	}
+}
+
+func TestATraceWithAbsurdSizes(t *testing.T) {
+	for size, want := range map[int]int{-1: 0, 5: 5, math.MaxInt: 1000} {
+		made, err := simulate.FromTrace(trace.Trace{
+			{Kind: trace.Attempt}, {Kind: trace.Opened}, {Kind: trace.Chunk, Chunk: "text", Size: size},
+		}, retry.Default())
+		require.NoError(t, err)
+		assert.Len(t, made.Turns[0].Answer.(scripted.Stream).Items[0], want)
 	}
 }
 

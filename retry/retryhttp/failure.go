@@ -48,7 +48,8 @@ func (r *refusal) Unwrap() error { return &r.StatusError }
 func (r *refusal) Hold(release func()) { releaseWithBody(r.resp, release) }
 
 // Discard drains the body so that the connection can be used again, as far as
-// the limits allow, and closes it.
+// the limits allow, and closes it. The limit on time relies on Close to end a
+// Read, as it does for the bodies of net/http.
 func (r *refusal) Discard() {
 	body := r.resp.Body
 	timer := r.transport.clock.AfterFunc(r.transport.config.DrainTime, func() { body.Close() })

@@ -137,28 +137,31 @@ func (t *Transport) attempt(ctx context.Context, req *http.Request, number int) 
 	}
 	resp, err := t.config.Base.RoundTrip(sent)
 	if err != nil {
-		class := retry.Permanent()
-		if kind := kindOf(err); again && t.permits(kind, req) {
-			class = kind.Classification()
-		}
-		return nil, &broken{err, class}
+		kind := kindOf(err)
+		return nil, &broken{err, t.permitted(kind.Classification(), kind, again, req)}
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody // as some doubles answer, and http.Client bears with
 	}
 	kind := t.config.Classify(resp)
-	if !again || !t.permits(kind, req) || !kind.Classification().IsTransient() {
-		return resp, nil // for the caller, whatever it says
+	if !kind.Classification().IsTransient() {
+		return resp, nil // an answer
 	}
 	return nil, &refusal{
 		StatusError: StatusError{StatusCode: resp.StatusCode, Header: resp.Header},
-		class:       classOf(kind, resp, t.clock.Now()),
+		class:       t.permitted(classOf(kind, resp, t.clock.Now()), kind, again, req),
 		resp:        resp,
 		transport:   t,
 	}
 }
 
-// permits reports whether the request may be sent again after a failure of the
-// kind.
-func (t *Transport) permits(kind provider.Kind, req *http.Request) bool {
-	return kind != provider.Ambiguous || t.config.RetryAmbiguous || isIdempotent(req)
+// permitted returns the class of a failure of the kind, as one not to be
+// retried if the request may not or cannot be sent again.
+func (t *Transport) permitted(class retry.Classification, kind provider.Kind, again bool, req *http.Request) retry.Classification {
+	if !again || kind == provider.Ambiguous && !t.config.RetryAmbiguous && !isIdempotent(req) {
+		return class.WithoutRetry()
+	}
+	return class
 }
 
 // isIdempotent reports whether sending the request twice is as good as once.

@@ -414,6 +414,64 @@ func TestABodyThatCannotBeMadeAnew(t *testing.T) {
 	assert.True(t, err == gone)
 }
 
+// To a limit a failure is a failure, whether it may be retried or not.
+func TestLimitsSeeWhatIsNotRetried(t *testing.T) {
+	for name, fail := range map[string]func() any{
+		"an ambiguous status": func() any { return answer(502) },
+		"a broken connection": func() any { return error(reset) },
+		"not to be rewound":   func() any { return answer(503) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+			circuit, err := retry.NewCircuit(retry.Breaker{Failures: 2, OpenFor: time.Hour})
+			require.NoError(t, err)
+			var counters retry.Counters
+			s := &server{clock: clock}
+			tr := transport(t, clock, s, func(c *retryhttp.Config) { c.Retry.Limit, c.Retry.Observer = circuit, &counters })
+			for range 20 {
+				s.answers = append(s.answers, fail())
+				req := request(t, "POST", "hello")
+				if name == "not to be rewound" {
+					req.GetBody = nil
+				}
+				resp, err := tr.RoundTrip(req)
+				if err == nil {
+					require.NoError(t, resp.Body.Close())
+				}
+			}
+			assert.Len(t, s.at, 2, "the circuit opens after two")
+			for name, n := range counters.All() {
+				if name == "retry.calls.succeeded" {
+					assert.Zero(t, n)
+				}
+			}
+		})
+	}
+}
+
+// When the context leaves no time for the wait, the response is let go of.
+func TestARefusalThatTheContextOverrulesIsClosed(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Minute} {
+		clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+		ctx, cancel := fakeclock.WithTimeout(t.Context(), clock, 30*time.Second)
+		defer cancel()
+		first := answer(503, "Retry-After", "60")
+		inner := first.Body.(*body)
+		tr := transport(t, clock, &server{clock: clock, answers: []any{first}}, func(c *retryhttp.Config) { c.Retry.Policy.AttemptTimeout = timeout })
+		_, err := tr.RoundTrip(request(t, "GET", "").WithContext(ctx))
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 1, inner.closed)
+	}
+}
+
+func TestAResponseWithoutABody(t *testing.T) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	s := &server{clock: clock, answers: []any{&http.Response{StatusCode: 503}, &http.Response{StatusCode: 200}}}
+	resp, err := transport(t, clock, s).RoundTrip(request(t, "GET", ""))
+	require.NoError(t, err)
+	assert.Equal(t, 200, resp.StatusCode)
+}
+
 func TestInvalidConfig(t *testing.T) {
 	_, err := retryhttp.New(retryhttp.Config{Retry: retry.Config{Policy: retry.Policy{BaseDelay: -1}}})
 	assert.ErrorContains(t, err, "BaseDelay")
