@@ -76,12 +76,13 @@ const (
 // guarded are packages of the standard library that only rooms which name them
 // may import.
 var guarded = map[string]string{
-	"net/http":  "importing the core must not bring an HTTP stack",
-	"testing":   "a program must not inherit test flags",
-	"math/rand": "math/rand/v2 has the sources that are specified",
-	"unsafe":    "nothing here is worth it",
-	"C":         "the kit must build everywhere the toolchain does",
-	"log":       "a library returns what it has to say",
+	"net/http":    "importing the core must not bring an HTTP stack",
+	"testing":     "a program must not inherit test flags",
+	"crypto/rand": "chance is the injected source's",
+	"math/rand":   "math/rand/v2 has the sources that are specified",
+	"unsafe":      "nothing here is worth it",
+	"C":           "the kit must build everywhere the toolchain does",
+	"log":         "a library returns what it has to say",
 }
 
 // A call that no package outside tests may make, and why.

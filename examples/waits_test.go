@@ -1,6 +1,9 @@
 package examples
 
 import (
+	"context"
+	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -25,4 +28,29 @@ func TestWaitsAsLongAsTheServerAsks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, inner.Calls())
 	assert.Equal(t, 51553547*time.Nanosecond, clock.Elapsed()) // 50 ms and the seed's jitter
+}
+
+func TestGivesUpOnlyWhenItsTime(t *testing.T) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	r, err := retry.New(retry.Config{
+		Policy: retry.Policy{MaxAttempts: 3, BaseDelay: time.Second},
+		Clock:  clock,
+		Classify: func(err error) retry.Classification { // what nobody classifies is permanent
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				return retry.Transient()
+			}
+			return retry.Classify(err)
+		},
+	})
+	require.NoError(t, err)
+
+	calls := 0
+	_, err = retry.Do(t.Context(), r, func(context.Context) (string, error) {
+		calls++
+		return "", io.ErrUnexpectedEOF
+	})
+
+	assert.Equal(t, io.ErrUnexpectedEOF, err) // the last error, as it is
+	assert.Equal(t, 3, calls)
+	assert.Equal(t, 3*time.Second, clock.Elapsed()) // and no wait behind it
 }

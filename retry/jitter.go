@@ -42,7 +42,10 @@ const (
 // JitterBetween draws from the delay less below thousandths to the delay plus
 // above thousandths: JitterBetween(200, 200) is plus or minus 20 %. Each is
 // from 0 to 1000; a value outside is found by [Policy.Validate].
-func JitterBetween(below, above uint16) Jitter { return Jitter(above)<<16 | Jitter(below) }
+func JitterBetween(below, above uint16) Jitter {
+	const outside = 1001 // any such value; the largest would be JitterDecorrelated
+	return Jitter(min(above, outside))<<16 | Jitter(min(below, outside))
+}
 
 // bounds returns the two ends in thousandths.
 func (j Jitter) bounds() (below, above uint64) { return uint64(j & 0xffff), uint64(j >> 16) }

@@ -199,6 +199,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{retry.Policy{Cap: retry.CapExact}, "Cap is exact, but there is no MaxDelay"},
 		{retry.Policy{Jitter: retry.JitterBetween(1001, 0)}, "Jitter is unknown: 1001"},
 		{retry.Policy{Jitter: retry.JitterBetween(0, 1001)}, "Jitter is unknown: 65601536"},
+		{retry.Policy{Jitter: retry.JitterBetween(65535, 65535)}, "Jitter is unknown: 65602537"},
 		{retry.Policy{Jitter: retry.JitterDecorrelated, Schedule: retry.Constant}, "Jitter is decorrelated, which is a schedule of its own, but the schedule is const"},
 		{retry.Policy{RetryAfter: 99}, "RetryAfter is unknown: 99"},
 		{retry.Policy{LongRetryAfter: 99}, "LongRetryAfter is unknown: 99"},

@@ -41,7 +41,8 @@ const million = 1_000_000
 //
 //	min(BaseDelay · Multiplier^(attempt-1), MaxDelay)
 //
-// with no minimum when MaxDelay is 0 or caps after the jitter. It saturates at
+// rounded down at every step, with no minimum when MaxDelay is 0 or caps after
+// the jitter. It saturates at
 // the largest Duration, about 292 years, and never overflows. An attempt below
 // 1 counts as 1. The policy must be valid.
 func (p Policy) Backoff(attempt int) time.Duration {

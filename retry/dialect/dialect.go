@@ -53,6 +53,9 @@ func Parse(name string, text []byte) (Import, error) {
 	if !ok {
 		return Import{}, fmt.Errorf("dialect: unknown dialect %q (known: %s)", name, strings.Join(Names(), ", "))
 	}
+	if string(bytes.TrimSpace(text)) == "null" {
+		return Import{}, fmt.Errorf("dialect: %s: null is no policy", name)
+	}
 	in, err := parse(text)
 	if err == nil {
 		err = in.Policy.Validate()
@@ -74,7 +77,7 @@ func strict(text []byte, v any) error {
 		}
 		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return errors.New("more text after the policy")
 	}
 	return nil
@@ -99,6 +102,15 @@ func (d protoDuration) read() (time.Duration, error) {
 		return 0, fmt.Errorf("%q is longer than 292 years", string(d))
 	}
 	return time.Duration(s)*time.Second + time.Duration(n), nil
+}
+
+// positive is read for a duration that must not be 0.
+func (d protoDuration) positive() (time.Duration, error) {
+	v, err := d.read()
+	if err == nil && v == 0 {
+		err = errors.New("0, want more")
+	}
+	return v, err
 }
 
 // multiplier checks a growth factor; Go's zero value means that it is absent.

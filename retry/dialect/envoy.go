@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -61,11 +62,8 @@ func parseEnvoy(text []byte) (Import, error) {
 		if e.BackOff.Base == nil {
 			return Import{}, field("retry_back_off", errors.New("no base_interval"))
 		}
-		if p.BaseDelay, err = e.BackOff.Base.read(); err != nil {
+		if p.BaseDelay, err = e.BackOff.Base.positive(); err != nil {
 			return Import{}, field("base_interval", err)
-		}
-		if p.BaseDelay == 0 {
-			return Import{}, field("base_interval", errors.New("0, want more"))
 		}
 	}
 	p.MaxDelay = math.MaxInt64
@@ -93,7 +91,7 @@ func withoutUnderscores(text []byte) ([]byte, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, strict(text, &v)
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("more text after the policy")
 	}
 	plain, err := lowerKeys(v)

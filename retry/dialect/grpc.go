@@ -69,8 +69,8 @@ func parseGRPC(text []byte) (Import, error) {
 		return Import{}, err
 	}
 	if t := c.RetryThrottling; t != nil {
-		if !(t.MaxTokens > 0 && t.MaxTokens <= 1000) || !(t.TokenRatio > 0 && t.TokenRatio <= 1000) {
-			return Import{}, field("retryThrottling", fmt.Errorf("maxTokens %v and tokenRatio %v, want both above 0 and at most 1000", t.MaxTokens, t.TokenRatio))
+		if !(t.MaxTokens >= 1 && t.MaxTokens <= 1000) || !(t.TokenRatio >= 0.001 && t.TokenRatio <= 1000) {
+			return Import{}, field("retryThrottling", fmt.Errorf("maxTokens %v and tokenRatio %v, want 1 to 1000 and 0.001 to 1000", t.MaxTokens, t.TokenRatio))
 		}
 		in.Budget = retry.GRPCBudget(tokens(t.MaxTokens), tokens(t.TokenRatio))
 	}
@@ -87,10 +87,10 @@ func (g *grpcPolicy) policy() (p retry.Policy, err error) {
 		return p, field("maxAttempts", fmt.Errorf("%d, want at least 2", g.MaxAttempts))
 	}
 	p = retry.Policy{MaxAttempts: min(g.MaxAttempts, 5), Jitter: retry.JitterBetween(200, 200)}
-	if p.BaseDelay, err = g.InitialBackoff.read(); err != nil {
+	if p.BaseDelay, err = g.InitialBackoff.positive(); err != nil {
 		return p, field("initialBackoff", err)
 	}
-	if p.MaxDelay, err = g.MaxBackoff.read(); err != nil {
+	if p.MaxDelay, err = g.MaxBackoff.positive(); err != nil {
 		return p, field("maxBackoff", err)
 	}
 	if g.BackoffMultiplier == 0 {

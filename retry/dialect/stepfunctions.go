@@ -16,7 +16,7 @@ type stepRetrier struct {
 	ErrorEquals     json.RawMessage
 	IntervalSeconds *int64
 	MaxAttempts     *int
-	BackoffRate     float64
+	BackoffRate     *float64
 	MaxDelaySeconds *int64
 	JitterStrategy  string
 	Comment         json.RawMessage
@@ -57,12 +57,20 @@ func parseStepFunctions(text []byte) (Import, error) {
 		}
 		p.MaxAttempts = *s.MaxAttempts + 1
 	}
-	if p.Multiplier, err = multiplier(s.BackoffRate, 2); err != nil {
-		return Import{}, field("BackoffRate", err)
+	if s.BackoffRate != nil {
+		if *s.BackoffRate == 0 {
+			return Import{}, field("BackoffRate", errors.New("0, want 1 or more"))
+		}
+		if p.Multiplier, err = multiplier(*s.BackoffRate, 2); err != nil {
+			return Import{}, field("BackoffRate", err)
+		}
 	}
 	if s.MaxDelaySeconds != nil {
 		if p.MaxDelay, err = positiveSeconds(*s.MaxDelaySeconds); err != nil {
 			return Import{}, field("MaxDelaySeconds", err)
+		}
+		if p.MaxDelay <= p.BaseDelay {
+			return Import{}, field("MaxDelaySeconds", fmt.Errorf("%v, not above IntervalSeconds %v", p.MaxDelay, p.BaseDelay))
 		}
 	}
 	switch s.JitterStrategy {

@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -26,11 +25,8 @@ func parseTemporal(text []byte) (Import, error) {
 	p := retry.Policy{MaxAttempts: t.MaximumAttempts, BaseDelay: time.Second}
 	var err error
 	if t.InitialInterval != nil {
-		if p.BaseDelay, err = t.InitialInterval.read(); err != nil {
+		if p.BaseDelay, err = t.InitialInterval.positive(); err != nil {
 			return Import{}, field("initialInterval", err)
-		}
-		if p.BaseDelay == 0 {
-			return Import{}, field("initialInterval", errors.New("0, want more (leave it out for 1s)"))
 		}
 	}
 	if p.Multiplier, err = multiplier(t.BackoffCoefficient, 2); err != nil {
