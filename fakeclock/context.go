@@ -54,6 +54,12 @@ func WithDeadline(parent context.Context, clk clockwork.Clock, t time.Time) (con
 // has a deadline set on the wall clock, SleepContext returns at once, with an
 // error that matches [ErrRealDeadline], unless the clock allows such deadlines.
 func SleepContext(ctx context.Context, clk clockwork.Clock, d time.Duration) error {
+	if ctx == nil {
+		panic("fakeclock: SleepContext with a nil context: use Sleep, or context.Background()")
+	}
+	if clk == nil {
+		panic("fakeclock: SleepContext with a nil clock")
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -464,7 +470,7 @@ func (e *engine) realDeadline(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	if c := ours(ctx); c != nil && c.bounded && c.deadline.Equal(d) {
+	if c := ours(ctx); c != nil && c.e == e && c.bounded && c.deadline.Equal(d) {
 		return nil
 	}
 	e.mu.Lock()

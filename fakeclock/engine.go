@@ -112,6 +112,9 @@ func (e *engine) enter(op string) {
 // enterCase is enter for a call that may be one case of a select statement.
 func (e *engine) enterCase(op string) {
 	e.mu.Lock()
+	if e.follow != nil {
+		e.follow.catchUp()
+	}
 	if e.idle++; e.idle > e.maxIdle {
 		e.failBusy()
 	}
@@ -282,7 +285,9 @@ func (e *engine) tick(ev *event) {
 		o = Dropped
 	}
 	e.finish(ev, o)
-	e.arm(ev, satAdd(ev.when, ev.period))
+	if next := satAdd(ev.when, ev.period); next > ev.when { // time has an end
+		e.arm(ev, next)
+	}
 	e.resumeWaiter(ev.out)
 }
 

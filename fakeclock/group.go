@@ -32,7 +32,7 @@ func (c *Clock) NewGroup() *Group {
 // nil.
 func (g *Group) Go(name string, f func(*Clock) error) {
 	if f == nil {
-		panic("fakeclock: Go with a nil function")
+		panic("fakeclock: Go with a nil function: give it what the goroutine does")
 	}
 	e := g.e
 	e.enter("Go")

@@ -33,7 +33,7 @@ import (
 // Run ignores Config.Mode. It panics if main is nil.
 func Run(cfg Config, main func(*Clock) error) error {
 	if main == nil {
-		panic("fakeclock: Run with a nil function")
+		panic("fakeclock: Run with a nil function: give it the first goroutine of the program")
 	}
 	cfg.Mode = Manual
 	cfg.check()
@@ -370,6 +370,7 @@ func (e *engine) nextIs(p *proc) bool {
 	}
 	e.queue.take()
 	e.fired++
+	e.sched.resumes++ // it goes on, which the watchdog must see
 	e.moveTo(ev.when)
 	e.round = uint32(ev.tie >> 32)
 	e.finish(ev, Fired)
@@ -426,15 +427,15 @@ func (e *engine) runChan(t *timer) {
 	if e.settled(s, t) {
 		return
 	}
-	if e.queue.first() == &t.event {
+	if len(t.waiters) == 0 && e.queue.first() == &t.event {
 		p.woken = false // by a context, in an earlier wait
 		e.step()
 	} else {
 		p.timer, p.waits = t, "the "+t.kind.String()+" due at "+offset(time.Duration(t.when))
 		p.watch, p.any = s.ctxs, len(s.ctxs) == 0
-		t.waiter = p
+		t.waiters = append(t.waiters, p)
 		p.park()
-		t.waiter = nil
+		t.waiters = slices.DeleteFunc(t.waiters, func(q *proc) bool { return q == p })
 		p.forgetWait()
 	}
 	switch {
@@ -448,10 +449,13 @@ func (e *engine) runChan(t *timer) {
 }
 
 // resumeWaiter lets the goroutine go on that is inside Chan of a timer which has
-// just fired.
+// just fired: of several the one that has waited longest, for there is one value.
 func (e *engine) resumeWaiter(t *timer) {
-	if p := t.waiter; p != nil && p.parked && !p.woken {
-		e.sched.resume(p)
+	for _, p := range t.waiters {
+		if p.parked && !p.woken {
+			e.sched.resume(p)
+			return
+		}
 	}
 }
 

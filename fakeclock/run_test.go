@@ -496,12 +496,12 @@ func TestRunSleepAllocates(t *testing.T) {
 }
 
 func TestMisuseOfRun(t *testing.T) {
-	assert.PanicsWithValue(t, "fakeclock: Run with a nil function", func() { _ = fakeclock.Run(fakeclock.Config{}, nil) })
+	assert.PanicsWithValue(t, "fakeclock: Run with a nil function: give it the first goroutine of the program", func() { _ = fakeclock.Run(fakeclock.Config{}, nil) })
 	var kept *fakeclock.Clock
 	require.NoError(t, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
 		kept = clk
 		g := clk.NewGroup()
-		assert.PanicsWithValue(t, "fakeclock: Go with a nil function", func() { g.Go("x", nil) })
+		assert.PanicsWithValue(t, "fakeclock: Go with a nil function: give it what the goroutine does", func() { g.Go("x", nil) })
 		assert.PanicsWithValue(t, "fakeclock: Advance in run mode, where time moves by itself: use Sleep to let it pass",
 			func() { clk.Advance(1) })
 		return nil

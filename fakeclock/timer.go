@@ -28,8 +28,8 @@ type event struct {
 // the lock of the engine.
 type timer struct {
 	event
-	ch     chan time.Time // capacity 1; nil for AfterFunc
-	waiter *proc          // goroutine of Run that is inside Chan
+	ch      chan time.Time // capacity 1; nil for AfterFunc
+	waiters []*proc        // goroutines of Run that are inside Chan, in order
 }
 
 var _ clockwork.Timer = (*timer)(nil)

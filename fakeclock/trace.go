@@ -47,6 +47,9 @@ func (c *Clock) Digest() string {
 // first goroutine of a [Run]. If f returns an error both times, Deterministic
 // returns the second.
 func Deterministic(cfg Config, f func(*Clock) error) error {
+	if f == nil {
+		panic("fakeclock: Deterministic with a nil function: give it the program to run twice")
+	}
 	cfg.Record = max(cfg.Record, Waits)
 	first, err1 := once(cfg, f)
 	cfg.TB = nil
