@@ -79,7 +79,7 @@ var outcomes = []Outcome{Success, Exhausted, Refused, Cancelled, Broken, Truncat
 // propertytest/verdict decides them and explains each.
 var Verdicts = []string{
 	"early-retry",
-	"late-retry",
+	"over-wait",
 	"extra-attempt",
 	"retried-permanent",
 	"retried-after-content",

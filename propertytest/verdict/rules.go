@@ -14,7 +14,7 @@ var rules = []Rule{
 		Harm: "a server that asked for time is asked again while it has none, and answers with a ban or an outage",
 		find: earlyRetry,
 	}, {
-		Name: "late-retry", Guard: "C6, C7",
+		Name: "over-wait", Guard: "C6, C7",
 		Says: "an attempt begins when the wait is over, which jitter can make longer, within its bounds",
 		Harm: "the caller waits for nothing, and its deadline passes",
 		find: lateRetry,

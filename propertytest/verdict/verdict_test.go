@@ -50,7 +50,7 @@ func TestEveryRuleFindsItsFaultAndNoOtherDoes(t *testing.T) {
 				event("2s", 2, "attempt", "") + event("2s", 2, "opened", ""),
 			"attempt 2 came after 2s, and not after 5s at least",
 		},
-		"late-retry": {
+		"over-wait": {
 			event("0s", 1, "attempt", "") + event("0s", 1, "failed", e503) + event("0s", 1, "wait", wait1s) + event("1s", 1, "resumed", "") +
 				event("1001ms", 2, "attempt", "") + event("2s", 2, "opened", ""),
 			"attempt 2 came after 1.001s, and not after 1s at most",
