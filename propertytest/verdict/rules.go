@@ -17,7 +17,7 @@ var rules = []Rule{
 		Name: "over-wait", Guard: "C6, C7",
 		Says: "an attempt begins when the wait is over, which jitter can make longer, within its bounds",
 		Harm: "the caller waits for nothing, and its deadline passes",
-		find: lateRetry,
+		find: overWait,
 	}, {
 		Name: "extra-attempt", Guard: "C1",
 		Says: "no more attempts are made than the policy allows, the first included",
@@ -105,7 +105,7 @@ func earlyRetry(c *call) (out []Finding) {
 	return out
 }
 
-func lateRetry(c *call) (out []Finding) {
+func overWait(c *call) (out []Finding) {
 	for i, next := range c.retries() {
 		a := c.attempts[i]
 		if _, most, ok := c.asked(i); ok && next.at-a.failed.At > most {
