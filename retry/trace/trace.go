@@ -60,15 +60,23 @@ type Event struct {
 	Attempt int           `json:"attempt,omitempty"` // running or last one; 0 before the first
 	Kind    Kind          `json:"event"`
 
-	Class      string         `json:"class,omitempty"`          // Wait: "transient"
-	RetryAfter *time.Duration `json:"retry_after_ns,omitempty"` // Wait: what the server asked for, nil if it did not
-	Reason     string         `json:"reason,omitempty"`         // Wait and End: a [retry.Reason]
+	Class      string         `json:"class,omitempty"`          // Failed and Wait: "transient" or "permanent"; of Failed only where the recorder knows
+	RetryAfter *time.Duration `json:"retry_after_ns,omitempty"` // the same: what the server asked for, nil if it did not
+	Reason     string         `json:"reason,omitempty"`         // Wait and End: a [retry.Reason]; of End "" where the recorder saw the call from outside
 	Wait       *time.Duration `json:"wait_ns,omitempty"`        // Wait: how long
 	Jitter     time.Duration  `json:"jitter_ns,omitempty"`      // Wait: the part of it that chance added
 	Elapsed    *time.Duration `json:"elapsed_ns,omitempty"`     // End: since the call began
 	Chunk      string         `json:"chunk,omitempty"`          // Chunk: the kind of chunk
-	Size       int            `json:"size,omitempty"`           // Chunk: bytes of content
+	Size       int            `json:"size,omitempty"`           // Chunk: bytes of content; Attempt: of the request's body
 	Error      string         `json:"error,omitempty"`          // Failed, Interrupted, End and Broken
+
+	// What a server sees.
+	Lane        string            `json:"lane,omitempty"`        // Attempt: the lane of the script that answers
+	Body        string            `json:"body_sha256,omitempty"` // Attempt: of the request's body, in hexadecimal
+	Header      map[string]string `json:"header,omitempty"`      // Attempt: of the request; Failed and Opened: of the answer. Allow-listed names, in lower case
+	Status      int               `json:"status,omitempty"`      // Failed and Opened: of the answer
+	Connections int               `json:"connections,omitempty"` // Attempt: that are open
+	Gone        bool              `json:"gone,omitempty"`        // Failed, Opened, EOF and Broken: the client had left before
 }
 
 // Trace is a list of events in the order they happened.
