@@ -4,5 +4,6 @@
 // the same code that runs in production, on a clock that moves only when it is
 // waited on. Nothing sleeps, and the same script, policy and seed give the same
 // [Run], to the nanosecond, on every machine. [Check] says besides whether what
-// the script expects has come.
+// the script expects has come. [Schedule] says when each attempt of a policy
+// begins, exactly where a closed form is known.
 package simulate
