@@ -2,6 +2,7 @@ package scripted
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -31,10 +32,40 @@ type Status struct {
 	Status              int    // 300 to 599
 	Type, Code, Message string // of the body; empty: left out
 	Header              []Field
+	Stall               bool // the body of the refusal never ends
 }
 
 // Field is a header of a [Status], or a condition of a [Lane].
 type Field struct{ Name, Value string }
+
+// HTTPHeader returns the header of a refusal that is sent now. A Retry-After of
+// date+30s or date-30s becomes that date, in whole seconds, rounded down.
+func (s Status) HTTPHeader(now time.Time) http.Header {
+	h := make(http.Header)
+	for _, f := range s.Header {
+		if d, ok := dateOffset(f.Value); ok && f.Name == "retry-after" {
+			f.Value = now.Add(d).UTC().Format(http.TimeFormat)
+		}
+		h.Add(f.Name, f.Value)
+	}
+	return h
+}
+
+// dateOffset reads date+30s or date-30s, as a [Field] has it.
+func dateOffset(s string) (time.Duration, bool) {
+	text, ok := strings.CutPrefix(s, "date")
+	if !ok || text == "" || text[0] != '+' && text[0] != '-' {
+		return 0, false
+	}
+	d, ok := parseDuration(text[1:])
+	if !ok || text[1:] != d.String() {
+		return 0, false
+	}
+	if text[0] == '-' {
+		d = -d
+	}
+	return d, true
+}
 
 // Reset is a connection that breaks before any answer.
 type Reset struct{}

@@ -22,6 +22,12 @@
 //
 //	503 retry-after="Fri, 31 Dec 1999 23:59:59 GMT"
 //	429 retry-after-ms=250 x-request-id=req_7
+//	503 retry-after=date+30s      # the date 30 s after the answer; or date-30s
+//
+// The body of a refusal ends, unless the word stall stands behind its fields:
+// whoever reads it then waits for ever. A [Model] has no body and fails at once.
+//
+//	503 retry-after=1s stall
 //
 // A stream has text, tool calls with the pieces of their arguments, reasoning
 // and pauses, in any order:

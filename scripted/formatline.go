@@ -144,6 +144,9 @@ func (s Status) String() string {
 	for _, f := range s.Header {
 		b.WriteString(" " + f.Name + "=" + headerText(f))
 	}
+	if s.Stall {
+		b.WriteString(" stall")
+	}
 	return b.String()
 }
 
@@ -151,6 +154,9 @@ func (s Status) String() string {
 func headerText(f Field) string {
 	switch f.Name {
 	case "retry-after":
+		if _, ok := dateOffset(f.Value); ok {
+			return f.Value
+		}
 		n, err := strconv.ParseInt(f.Value, 10, 64)
 		if err == nil && n <= math.MaxInt64/int64(time.Second) && strconv.FormatInt(n, 10) == f.Value && n >= 0 {
 			return (time.Duration(n) * time.Second).String()

@@ -49,8 +49,9 @@ func status(t *rapid.T, headers bool) scripted.Status {
 	if !headers {
 		return s
 	}
+	s.Stall = rapid.Bool().Draw(t, "stall")
 	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"retry-after", "retry-after-ms", "date", "x-request-id", "anthropic-version"}), 0, 3, rapid.ID).Draw(t, "headers") {
-		value := rapid.OneOf(rapid.SampledFrom([]string{"1", "007", "90", "soon", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", "1.5"}), texts).Draw(t, "value")
+		value := rapid.OneOf(rapid.SampledFrom([]string{"1", "007", "90", "soon", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", "1.5", "date+30s", "date-0m1s", "date+"}), texts).Draw(t, "value")
 		s.Header = append(s.Header, scripted.Field{Name: name, Value: value})
 	}
 	return s

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"sync"
 	"syscall"
@@ -195,11 +194,7 @@ func newError(f any, now time.Time) *Error {
 // received returns what package provider makes of the status, its headers and
 // its body, whoever's they are.
 func (s Status) received(now time.Time) *provider.Error {
-	header := make(http.Header)
-	for _, f := range s.Header {
-		header.Add(f.Name, f.Value)
-	}
-	return provider.FromResponse("", s.Status, header, s.Body(), now)
+	return provider.FromResponse("", s.Status, s.HTTPHeader(now), s.Body(), now)
 }
 
 // Body returns the body in the JSON that most providers send:

@@ -58,6 +58,9 @@ func TestFailures(t *testing.T) {
 		{`503 retry-after="Sat, 01 Jan 2000 00:01:00 GMT"`, "503", retry.TransientAfter(time.Minute), nil},
 		{`503 retry-after="Sat, 01 Jan 2000 00:01:00 GMT" after 50s`, "503", retry.TransientAfter(10 * time.Second), nil},
 		{`503 retry-after="Fri, 31 Dec 1999 23:59:59 GMT"`, "503", retry.TransientAfter(0), nil},
+		{"503 retry-after=date+30s after 1500ms", "503", retry.TransientAfter(29500 * time.Millisecond), nil}, // a date has whole seconds
+		{"503 retry-after=date-30s", "503", retry.TransientAfter(0), nil},
+		{"503 retry-after=2s stall", "503", retry.TransientAfter(2 * time.Second), nil},
 		{"429 type=insufficient_quota code=insufficient_quota retry-after=1s", "429 insufficient_quota insufficient_quota", retry.Permanent(), nil},
 		{"ok 529 type=overloaded_error", "529 overloaded_error", retry.Transient(), nil},
 	}
@@ -333,4 +336,25 @@ func TestBody(t *testing.T) {
 	assert.JSONEq(t, `{"error":{"type":"t","message":"a \"b\""}}`, string(scripted.Status{Type: "t", Message: `a "b"`}.Body()))
 	assert.Equal(t, `{"error":{}}`, string(scripted.Status{}.Body()))
 	assert.True(t, strings.HasPrefix(scripted.Status{Status: 503}.String(), "503"))
+}
+
+func TestTakeSaysWhereTheTurnStands(t *testing.T) {
+	s := parse(t, "lane a when model=a { call { 503; ok }; call { ok } }; lane b when model=b { ok }; ok")
+	p := scripted.NewPlayer(s)
+	type place struct {
+		lane  string
+		block int
+	}
+	var got []place
+	for _, model := range []string{"a", "b", "a", "c", "a"} {
+		taken, err := p.Take(scripted.Request{Model: model})
+		require.NoError(t, err)
+		got = append(got, place{taken.Lane, taken.Block})
+	}
+	assert.Equal(t, []place{{"a", 1}, {"b", 0}, {"a", 1}, {"", 0}, {"a", 2}}, got)
+	for model, want := range map[string]place{"a": {"a", 2}, "b": {"b", 0}} {
+		taken, err := p.Take(scripted.Request{Model: model})
+		assert.ErrorAs(t, err, new(*scripted.UsedUpError), "a used-up lane still says which it is")
+		assert.Equal(t, want, place{taken.Lane, taken.Block})
+	}
 }

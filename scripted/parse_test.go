@@ -72,9 +72,12 @@ func TestParseTurns(t *testing.T) {
 		"429 retry-after=1m30s retry-after-ms=0250 x-a=b type=t code=c message='": turn(scripted.Status{Status: 429, Type: "t", Code: "c", Message: "'",
 			Header: []scripted.Field{{Name: "retry-after", Value: "90"}, {Name: "retry-after-ms", Value: "0250"}, {Name: "x-a", Value: "b"}}}),
 		`503 retry-after="soon"`: turn(scripted.Status{Status: 503, Header: []scripted.Field{{Name: "retry-after", Value: "soon"}}}),
-		"ok":                     turn(scripted.Stream{}),
-		`ok"a""b"`:               turn(scripted.Stream{Items: []scripted.Item{scripted.Text("a"), scripted.Text("b")}}),
-		"ok `a\"b` pause 1.5s":   turn(scripted.Stream{Items: []scripted.Item{scripted.Text(`a"b`), scripted.Pause(1500 * ms)}}),
+		"503 retry-after=date+0m30s stall after 1s": {Repeat: 1, After: time.Second, Answer: scripted.Status{
+			Status: 503, Stall: true, Header: []scripted.Field{{Name: "retry-after", Value: "date+30s"}}}},
+		"503 retry-after=date-1h": turn(scripted.Status{Status: 503, Header: []scripted.Field{{Name: "retry-after", Value: "date-1h0m0s"}}}),
+		"ok":                      turn(scripted.Stream{}),
+		`ok"a""b"`:                turn(scripted.Stream{Items: []scripted.Item{scripted.Text("a"), scripted.Text("b")}}),
+		"ok `a\"b` pause 1.5s":    turn(scripted.Stream{Items: []scripted.Item{scripted.Text(`a"b`), scripted.Pause(1500 * ms)}}),
 		`ok tool s id=x("{" pause 1s "}") eof x2`: {Repeat: 2, Answer: scripted.Stream{
 			Items: []scripted.Item{scripted.Tool{Name: "s", ID: "x", Parts: []scripted.Item{scripted.Text("{"), scripted.Pause(time.Second), scripted.Text("}")}}}, End: scripted.EOF{}}},
 		`ok reasoning signature="s g" ( "a" ) redacted "z" stall`: turn(scripted.Stream{

@@ -81,6 +81,8 @@ func (p *parser) ending(at int, word string) (Ending, bool) {
 	if failure, ok, is := p.failure(at, word); is {
 		if s, isStatus := failure.(Status); isStatus && len(s.Header) > 0 {
 			return nil, p.fail(at, p.pos-at, "an error in a stream has no headers: they were sent before it")
+		} else if isStatus && s.Stall {
+			return nil, p.fail(at, p.pos-at, "a stream ends once: in an error, or with stall")
 		}
 		return failure, ok
 	}

@@ -140,6 +140,12 @@ func (p *parser) status(begin int, word string) (Status, bool) {
 		key, value, quoted, read := p.field()
 		ok = read && p.statusField(&s, begin, key, value, quoted) && ok
 	}
+	if word := p.peek(); word == "stall" {
+		p.word()
+		s.Stall = true
+	} else if near, is := Nearest(word, []string{"stall"}); is {
+		return s, p.fail(p.pos, len(word), fmt.Sprintf("unknown word %q (did you mean %q?)", word, near))
+	}
 	return s, ok
 }
 
@@ -226,6 +232,12 @@ func headerValue(name, value string) (wire, problem string) {
 	switch name {
 	case "retry-after":
 		d, ok := parseDuration(value)
+		if sign := strings.TrimPrefix(value, "date"); sign != value && (strings.HasPrefix(sign, "+") || strings.HasPrefix(sign, "-")) {
+			if d, ok = parseDuration(sign[1:]); !ok {
+				return "", `want a duration behind the sign, such as date+30s`
+			}
+			return "date" + sign[:1] + d.String(), ""
+		}
 		switch {
 		case isDigits(value):
 			return value, ""

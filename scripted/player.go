@@ -67,30 +67,49 @@ func (r Request) value(name string) string {
 	return ""
 }
 
+// Taken is a turn that a request got, and where it stands.
+type Taken struct {
+	Turn
+	Lane  string // "" outside lanes
+	Block int    // the call block, from 1; 0 outside blocks
+}
+
 // Next returns the turn that the request gets. The error is a [*UsedUpError] or
 // a [*NoLaneError]; neither is worth another attempt.
 func (p *Player) Next(r Request) (Turn, error) {
+	t, err := p.Take(r)
+	return t.Turn, err
+}
+
+// Take is Next, with the place of the turn, as far as it is known where there
+// is an error.
+func (p *Player) Take(r Request) (Taken, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lane := p.find(r)
 	if lane == nil {
-		return Turn{}, p.noLane(r)
+		return Taken{}, p.noLane(r)
 	}
+	taken := Taken{Lane: lane.Name}
 	lane.requests++
 	c, err := lane.at(r.Call)
 	if err != nil {
-		return Turn{}, err
+		return taken, err
+	}
+	if len(lane.Blocks) > 0 {
+		taken.Block = lane.indexOf(c) + 1
 	}
 	c.taken++
 	t, ok := c.next()
 	if !ok {
 		e := &UsedUpError{Call: lane.requests, Turns: count(c.turns), Lane: lane.Name}
 		if len(lane.Blocks) > 0 {
-			e.Call, e.Block = c.taken, lane.blockOf(c)
+			e.Call, e.Block = c.taken, lane.Blocks[taken.Block-1].Pos
 		}
-		return Turn{}, e
+		return taken, e
 	}
-	return t, nil
+	taken.Turn = t
+	return taken, nil
 }
 
 // find returns the first lane that the request fits.
@@ -134,10 +153,10 @@ func (l *laneState) at(call uint64) (*cursor, error) {
 	return c, nil
 }
 
-func (l *laneState) blockOf(c *cursor) Pos {
+func (l *laneState) indexOf(c *cursor) int {
 	for i := range l.blocks {
 		if c == &l.blocks[i] {
-			return l.Blocks[i].Pos
+			return i
 		}
 	}
 	panic("scripted: a cursor that is in no block")
