@@ -339,7 +339,7 @@ func TestBody(t *testing.T) {
 }
 
 func TestTakeSaysWhereTheTurnStands(t *testing.T) {
-	s := parse(t, "lane a when model=a { call { 503; ok }; call { ok } }; lane b when model=b { ok }; ok")
+	s := parse(t, "lane \"a\" when model=a { call { 503; ok }; call { ok } }; lane \"b\" when model=b { ok }; ok x2")
 	p := scripted.NewPlayer(s)
 	type place struct {
 		lane  string
