@@ -149,7 +149,8 @@ type Error struct {
 	Text   string  // such as "transient:50" or "529 overloaded_error: try later"
 	Status *Status // of a failure with an HTTP status, else nil
 	// Err is what lies below: of a status a [*provider.Error], of a reset
-	// [syscall.ECONNRESET], of a cut [io.ErrUnexpectedEOF], else nil.
+	// [syscall.ECONNRESET], of a cut, and of an eof where [Model.Do] meets one,
+	// [io.ErrUnexpectedEOF], else nil.
 	Err error
 }
 

@@ -22,16 +22,16 @@ const Patience = 365 * 24 * time.Hour
 
 // Model is a [retry.CompletionModel] that plays a script: each request takes
 // the next turn of its lane. It is safe for concurrent use; concurrent callers
-// take turns in the order in which they call ChatStream, whatever time the
-// answers take. It keeps a record of every request, with the chunks of its
-// stream.
+// take turns in the order in which they call ChatStream, which is that of the
+// records, whatever time the answers take. It keeps a record of every request,
+// with the chunks of its stream.
 type Model struct {
 	// Clock is what latency and pauses take time on. nil: the real clock. Set
 	// it before the first request.
 	Clock clockwork.Clock
 	// Error maps the failure of a turn to an error of the caller's own type; e
-	// is what it would be otherwise. nil: it is e. Set it before the first
-	// request.
+	// is what it would be otherwise, and is where Error or its result is nil.
+	// Set it before the first request.
 	Error func(t Turn, e *Error) error
 
 	id   string
@@ -81,21 +81,19 @@ func (m *Model) Model() string { return m.id }
 
 // Do plays the next turn to its end, as a plain function for retry code that
 // knows no chat model. A refusal is the error, and so is what breaks a stream;
-// a stream that ends without its terminal chunk is [io.ErrUnexpectedEOF].
+// a stream that ends without its terminal chunk fails as one that is cut.
 func (m *Model) Do(ctx context.Context) error {
-	s, err := m.ChatStream(ctx, retry.ChatRequest{})
+	s, err := m.request(ctx, retry.ChatRequest{})
 	if err != nil {
 		return err
 	}
-	finished := false
-	for chunk, err := range retry.Chunks(s) {
+	for _, err := range retry.Chunks(s) {
 		if err != nil {
 			return err
 		}
-		_, finished = chunk.(retry.TurnFinished)
 	}
-	if !finished {
-		return io.ErrUnexpectedEOF
+	if _, short := s.end.(EOF); short {
+		return m.failure(s.turn, s.end)
 	}
 	return nil
 }
@@ -105,40 +103,47 @@ func (m *Model) Do(ctx context.Context) error {
 // anything; it is recorded all the same. The logical call is that of
 // [retry.WithCall], path and headers those of [WithRequest].
 func (m *Model) ChatStream(ctx context.Context, req retry.ChatRequest) (retry.Stream, error) {
-	r := m.record(ctx, req)
-	s, err := m.open(ctx, r)
-	m.play.mu.Lock()
-	defer m.play.mu.Unlock()
-	r.Err, r.Opened = err, err == nil
+	s, err := m.request(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, err // and no stream: a nil *stream would be one
 	}
 	return s, nil
 }
 
-func (m *Model) record(ctx context.Context, req retry.ChatRequest) *Record {
-	r := &Record{At: m.clock().Now(), Model: m.id, Request: req.Clone(), Alive: ctx.Err() == nil}
+func (m *Model) request(ctx context.Context, req retry.ChatRequest) (*stream, error) {
+	r, err := m.take(ctx, req)
+	var s *stream
+	if err == nil {
+		s, err = m.open(ctx, r)
+	}
+	m.play.mu.Lock()
+	defer m.play.mu.Unlock()
+	r.Err, r.Opened = err, err == nil
+	return s, err
+}
+
+// take records a request and gives it its turn, both at once: the order of the
+// records is that of the turns.
+func (m *Model) take(ctx context.Context, req retry.ChatRequest) (*Record, error) {
+	dead := ended(ctx)
+	r := &Record{At: m.clock().Now(), Model: m.id, Request: req.Clone(), Alive: dead == nil}
 	r.Call, _ = retry.CallNumber(ctx)
+	request, _ := ctx.Value(requestKey{}).(Request)
+	request.Call, request.Model = r.Call, m.id
 	m.play.mu.Lock()
 	defer m.play.mu.Unlock()
 	m.play.records = append(m.play.records, r)
-	return r
+	if dead != nil {
+		return r, dead
+	}
+	var err error
+	r.Turn, err = m.play.player.Next(request)
+	return r, err
 }
 
-// open takes the next turn and waits for its answer.
+// open waits for the answer of a request's turn.
 func (m *Model) open(ctx context.Context, r *Record) (*stream, error) {
-	if err := ended(ctx); err != nil {
-		return nil, err
-	}
-	request, _ := ctx.Value(requestKey{}).(Request)
-	request.Call, request.Model = r.Call, m.id
-	turn, err := m.play.player.Next(request)
-	if err != nil {
-		return nil, err
-	}
-	m.play.mu.Lock()
-	r.Turn = turn
-	m.play.mu.Unlock()
+	turn := r.Turn // which nobody writes any more
 	if err := sleep(ctx, m.clock(), turn.After); err != nil {
 		return nil, err
 	}
@@ -164,8 +169,11 @@ func WithRequest(ctx context.Context, r Request) context.Context {
 // failure returns the error of a failure.
 func (m *Model) failure(t Turn, f any) error {
 	e := newError(f, m.clock().Now())
-	if m.Error != nil {
-		return m.Error(t, e)
+	if m.Error == nil {
+		return e
+	}
+	if err := m.Error(t, e); err != nil {
+		return err
 	}
 	return e
 }
@@ -187,6 +195,8 @@ func newError(f any, now time.Time) *Error {
 		return &Error{Class: retry.Transient(), Text: "reset: " + syscall.ECONNRESET.Error(), Err: syscall.ECONNRESET}
 	case Cut:
 		return &Error{Class: retry.Transient(), Text: "cut: " + io.ErrUnexpectedEOF.Error(), Err: io.ErrUnexpectedEOF}
+	case EOF:
+		return &Error{Class: retry.Transient(), Text: "eof: " + io.ErrUnexpectedEOF.Error(), Err: io.ErrUnexpectedEOF}
 	}
 	panic(fmt.Sprintf("scripted: a turn with the answer %T", f))
 }
@@ -287,6 +297,9 @@ func (m *Model) Records() []Record {
 		out[i] = *r
 		out[i].Request = r.Request.Clone()
 		out[i].Chunks = slices.Clone(r.Chunks)
+		for j, chunk := range r.Chunks {
+			out[i].Chunks[j] = cloneChunk(chunk)
+		}
 	}
 	return out
 }

@@ -51,6 +51,7 @@ func TestFailures(t *testing.T) {
 		{"permanent: no", "permanent: no", retry.Permanent(), nil},
 		{"reset", "reset: connection reset by peer", retry.Transient(), syscall.ECONNRESET},
 		{"ok cut", "cut: unexpected EOF", retry.Transient(), io.ErrUnexpectedEOF},
+		{"ok eof", "eof: unexpected EOF", retry.Transient(), io.ErrUnexpectedEOF},
 		{"503", "503", retry.Transient(), nil},
 		{"404", "404", retry.Permanent(), nil},
 		{"429 retry-after=2s type=t code=c message=m", "429 t c: m", retry.TransientAfter(2 * time.Second), nil},
@@ -217,7 +218,7 @@ func TestRecordsAreCopies(t *testing.T) {
 
 func TestTheUsersOwnErrors(t *testing.T) {
 	type myError struct{ error }
-	m, _ := model(t, `429; ok "a" cut; reset`)
+	m, _ := model(t, `429; ok "a" cut; ok "a" eof; reset; 503`)
 	m.Error = func(turn scripted.Turn, e *scripted.Error) error {
 		if _, ok := turn.Answer.(scripted.Reset); ok {
 			return e
@@ -225,11 +226,51 @@ func TestTheUsersOwnErrors(t *testing.T) {
 		return myError{e}
 	}
 	var mine myError
-	assert.ErrorAs(t, m.Do(t.Context()), &mine)
-	assert.ErrorAs(t, m.Do(t.Context()), &mine)
+	for range 3 {
+		assert.ErrorAs(t, m.Do(t.Context()), &mine)
+	}
 	err := m.Do(t.Context())
 	assert.False(t, errors.As(err, &mine))
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
+
+	m.Error = func(scripted.Turn, *scripted.Error) error { return nil }
+	assert.EqualError(t, m.Do(t.Context()), "503", "a hook that maps nothing makes no failure a success")
+}
+
+// However goroutines race, the n-th record got the n-th turn.
+func TestTheRecordsAreInTheOrderOfTheTurns(t *testing.T) {
+	const n = 500
+	m, _ := model(t, strings.Repeat("reset\n", n))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range n / 8 {
+				m.Do(context.Background())
+			}
+		})
+	}
+	wg.Wait()
+	for i, r := range m.Records() {
+		require.Equal(t, int32(i+1), r.Turn.Pos.Line)
+	}
+}
+
+// What a caller does to a chunk, or to a record, changes no record.
+func TestRecordedChunksAreCopies(t *testing.T) {
+	m, _ := model(t, "ok tool x(`{\"q\":1}`) x2")
+	for range 2 {
+		s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
+		require.NoError(t, err)
+		chunks, err := collect(s)
+		require.NoError(t, err)
+		args := chunks[2].(retry.ToolCallFinished).Args
+		require.Equal(t, `{"q":1}`, string(args))
+		clear(args)
+		clear(m.Records()[0].Chunks[2].(retry.ToolCallFinished).Args)
+	}
+	for _, r := range m.Records() {
+		assert.Equal(t, `{"q":1}`, string(r.Chunks[2].(retry.ToolCallFinished).Args))
+	}
 }
 
 // Concurrent callers take the turns in the order in which they call, whatever

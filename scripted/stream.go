@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -137,7 +138,16 @@ func (s *stream) closed() bool {
 func (s *stream) handOut(chunk retry.StreamChunk) {
 	s.model.play.mu.Lock()
 	defer s.model.play.mu.Unlock()
-	s.record.Chunks = append(s.record.Chunks, chunk)
+	s.record.Chunks = append(s.record.Chunks, cloneChunk(chunk))
+}
+
+// cloneChunk copies the one part of a chunk that its owner could change.
+func cloneChunk(chunk retry.StreamChunk) retry.StreamChunk {
+	if t, ok := chunk.(retry.ToolCallFinished); ok {
+		t.Args = slices.Clone(t.Args)
+		return t
+	}
+	return chunk
 }
 
 func (s *stream) Close() error {
