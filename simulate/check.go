@@ -225,8 +225,8 @@ func ordinal(n int) string {
 }
 
 func (c Call) verdict(e scripted.Expect, p retry.Policy) Result {
-	for _, f := range verdict.Check(c.Events, p) {
-		if f.Rule.Name == e.Text {
+	for _, f := range verdict.Check(c.Events, verdict.Spec{Policy: p}) {
+		if f.Rule.Name == e.Text && f.Level == verdict.Violation {
 			return Result{Expect: e, Got: f.String()}
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retrykit/retrykit/propertytest"
-	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 )
@@ -98,8 +97,8 @@ func TestTheCorpusIsComplete(t *testing.T) {
 		"Finish", "Cut", "EOF", "Stall", "after", "repeat", "forever", "call", "lane", "seed", "cancel", "timeout attempt", "timeout total", "at once",
 		"op ==", "op !=", "op <", "op <=", "op in", "op contains", "expect outcome", "expect attempts", "expect wait", "expect start",
 		"expect total", "expect error", "expect chunks", "expect text", "expect no"}
-	for _, r := range verdict.Rules() {
-		want = append(want, "no "+r.Name)
+	for _, name := range scripted.Verdicts {
+		want = append(want, "no "+name)
 	}
 	for _, w := range want {
 		assert.True(t, seen[w], "no scenario has %s", w)

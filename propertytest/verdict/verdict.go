@@ -1,15 +1,22 @@
 // Package verdict finds faults in the trace of a retried call.
 //
-// Each fault is a [Rule] with a name, the word of a scenario's "expect no": a
-// sentence that says what is forbidden, and what goes wrong in production when
-// it happens. The rules look at a [trace.Trace] and a [retry.Policy] only, so
-// they judge any implementation whose trace can be had. What a trace does not
-// tell is not held against it: a rule finds nothing where it cannot be sure.
+// Each fault is a [Rule] with a permanent id and a name, the word of a
+// scenario's "expect no": a sentence that says what must be, and what goes
+// wrong in production when it is not. The rules look at a [trace.Trace] and at
+// what the code promises, a [Spec], only, so they judge any implementation
+// whose trace can be had: our decorator's, which tells of its waits, or one
+// that was only watched from outside, by a harness or a server. What a trace
+// does not tell is not held against it: a rule finds nothing where it cannot be
+// sure.
+//
+// Some rules are about many calls, such as those on jitter; [Check] leaves them
+// to package explore, and they stand in the same table for their names and
+// explanations.
 package verdict
 
 import (
+	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
@@ -17,38 +24,155 @@ import (
 	"github.com/retrykit/retrykit/retry/trace"
 )
 
+// Ruleset is the number of the newest set of rules. A set is all rules whose
+// Since is not above its number; a rule never changes its meaning.
+const Ruleset = 1
+
 // Rule is a fault that a trace can show.
 type Rule struct {
-	Name  string // such as "early-retry"
-	Says  string // what must not be, in one sentence
-	Harm  string // what it does in production
+	ID    string // such as "R01", permanent
+	Name  string // such as "early-retry", the verdict's word
+	Area  string // what it is about, such as "schedule"
+	Since int    // the first set it belongs to
+	Says  string // what must be, in one sentence
+	Harm  string // what goes wrong in production where it is not
 	Guard string // the rule of the contract that it guards, such as "C5"
 
-	find func(*call) []Finding
+	find  func(*call) []Finding      // nil: no single trace shows it
+	needs func(Spec) (reason string) // nil: it applies to all code
+}
+
+// Decidable reports whether one trace can show the fault. Others take many
+// calls to see, or more than a trace tells.
+func (r Rule) Decidable() bool { return r.find != nil }
+
+// Applies reports whether the rule means anything to code that promises s; if
+// not, reason says why.
+func (r Rule) Applies(s Spec) (reason string, ok bool) {
+	if r.needs == nil {
+		return "", true
+	}
+	reason = r.needs(s)
+	return reason, reason == ""
+}
+
+// Rules returns all rules, in the order in which [Check] applies them.
+func Rules() []Rule { return slices.Clone(rules) }
+
+// Named returns the rule of that name; ok is false if there is none.
+func Named(name string) (r Rule, ok bool) {
+	i := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == name })
+	if i < 0 {
+		return Rule{}, false
+	}
+	return rules[i], true
+}
+
+// Level says how grave a finding is. The zero Level is a violation.
+type Level uint8
+
+const (
+	// Violation breaks a promise that anybody would expect to be kept.
+	Violation Level = iota
+	// Deviation differs from it because the code says that it does.
+	Deviation
+)
+
+// String returns "violation" or "deviation".
+func (l Level) String() string {
+	if l == Deviation {
+		return "deviation"
+	}
+	return "violation"
+}
+
+// Feature is something that retry code may lack and say so: then its absence
+// is a [Deviation].
+type Feature string
+
+const (
+	// SameError: the error of the last attempt is returned itself, and not
+	// wrapped.
+	SameError Feature = "same-error"
+	// LastError: the error of a call that its context ended matches the last
+	// failure too.
+	LastError Feature = "last-error"
+	// Cause: it matches [context.Cause] too.
+	Cause Feature = "cause"
+	// Deadline: a wait that the caller's deadline would cut is not begun.
+	Deadline Feature = "deadline"
+	// Classes: permanent failures are told from transient ones.
+	Classes Feature = "classes"
+	// Concurrency: calls may run at once.
+	Concurrency Feature = "concurrency"
+	// Seeded: chance comes from the source it was given, so that a run can be
+	// repeated.
+	Seeded Feature = "seeded"
+)
+
+// Features returns all features, in a fixed order.
+func Features() []Feature {
+	return []Feature{SameError, LastError, Cause, Deadline, Classes, Concurrency, Seeded}
+}
+
+// Spec is what retry code promises. The zero Spec makes one call and lacks
+// nothing.
+type Spec struct {
+	Policy retry.Policy
+	Lacks  []Feature
+}
+
+// lacks reports whether the code says that it lacks the feature.
+func (s Spec) lacks(f Feature) bool { return slices.Contains(s.Lacks, f) }
+
+// level is the level of a finding that the absence of the feature explains.
+func (s Spec) level(f Feature) Level {
+	if s.lacks(f) {
+		return Deviation
+	}
+	return Violation
 }
 
 // Finding is a fault in a trace.
 type Finding struct {
 	Rule    Rule
+	Level   Level
 	Call    uint64
-	Attempt int // the one it is about
-	At      time.Duration
-	What    string // such as "attempt 2 came after 1s, 5s were asked for"
+	Attempt int           // the one it is about
+	At      time.Duration // the moment that shows it, since the trace began
+	What    string        // such as "attempt 2 came after 1s, and not after 5s at least"
 }
 
 // String returns the finding in one line, such as
-// "early-retry: attempt 2 came after 1s, 5s were asked for".
+// "early-retry: attempt 2 came after 1s, and not after 5s at least".
 func (f Finding) String() string { return f.Rule.Name + ": " + f.What }
 
-// Rules returns all rules, in the order in which [Check] applies them.
-func Rules() []Rule { return slices.Clone(rules) }
+// Findings is what [Check] finds.
+type Findings []Finding
 
-// Check returns the faults of every call in the trace, by call and rule. The
-// policy is the one that the calls were to obey.
-func Check(events trace.Trace, p retry.Policy) []Finding {
-	var out []Finding
-	for _, c := range split(events, p) {
+// Err returns the violations joined, nil if there are none.
+func (f Findings) Err() error {
+	var all []error
+	for _, x := range f {
+		if x.Level == Violation {
+			all = append(all, errors.New(x.String()))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Check returns the faults of every call in the trace, by call and rule. What
+// does not apply to code that promises s is not looked for.
+func Check(events trace.Trace, s Spec) Findings {
+	var out Findings
+	for _, c := range split(events, s) {
 		for _, r := range rules {
+			if r.find == nil {
+				continue
+			}
+			if _, ok := r.Applies(s); !ok {
+				continue
+			}
 			for _, f := range r.find(c) {
 				f.Rule, f.Call = r, c.number
 				out = append(out, f)
@@ -56,84 +180,6 @@ func Check(events trace.Trace, p retry.Policy) []Finding {
 		}
 	}
 	return out
-}
-
-// call is one call of a trace, sorted by what the rules ask about.
-type call struct {
-	number   uint64
-	policy   retry.Policy
-	events   trace.Trace
-	attempts []attempt
-	cancel   *trace.Event // the caller's context ended
-	end      *trace.Event // the call returned
-}
-
-// attempt is an attempt with what followed it.
-type attempt struct {
-	number int
-	at     time.Duration
-	failed *trace.Event // nil: it did not fail
-	wait   *trace.Event // nil: no wait followed
-	over   *trace.Event // the wait's end
-	chunks int
-	dead   bool // the context had ended before it began
-}
-
-// split sorts a trace into its calls, in the order of their first events.
-func split(events trace.Trace, p retry.Policy) []*call {
-	var calls []*call
-	byNumber := make(map[uint64]*call)
-	for i := range events {
-		e := &events[i]
-		c := byNumber[e.Call]
-		if c == nil {
-			c = &call{number: e.Call, policy: p}
-			byNumber[e.Call] = c
-			calls = append(calls, c)
-		}
-		c.add(e)
-	}
-	return calls
-}
-
-func (c *call) add(e *trace.Event) {
-	switch e.Kind {
-	case trace.Attempt:
-		c.attempts = append(c.attempts, attempt{number: e.Attempt, at: e.At, dead: c.cancel != nil})
-		return
-	case trace.Cancel:
-		c.cancel = e
-		return
-	case trace.End:
-		c.end = e
-		return
-	}
-	if len(c.attempts) == 0 {
-		return
-	}
-	a := &c.attempts[len(c.attempts)-1]
-	switch e.Kind {
-	case trace.Failed:
-		a.failed = e
-	case trace.Wait:
-		a.wait = e
-	case trace.Resumed, trace.Interrupted:
-		a.over = e
-	case trace.Chunk:
-		a.chunks++
-	}
-}
-
-// retries yields each attempt after the first, with the index of the one
-// before it.
-func (c *call) retries() iter.Seq2[int, attempt] {
-	return func(yield func(int, attempt) bool) {
-		for i := 1; i < len(c.attempts); i++ {
-			if !yield(i-1, c.attempts[i]) {
-				return
-			}
-		}
-	}
 }
 
 func finding(a attempt, format string, args ...any) Finding {

@@ -51,6 +51,14 @@ const (
 	EOF         Kind = "eof"         // the stream ended
 	Broken      Kind = "broken"      // the stream ended with an error
 	Cancel      Kind = "cancel"      // the caller's context ended
+
+	// What only a test harness around the code sees.
+	Begin    Kind = "begin"    // the retried call was entered
+	Sent     Kind = "sent"     // the inner model's stream handed out a chunk, or ended
+	Leaked   Kind = "leaked"   // something was left behind when all was over
+	Panicked Kind = "panicked" // the code panicked
+	Stuck    Kind = "stuck"    // the code neither went on nor returned
+	Strayed  Kind = "strayed"  // the code took time from another clock than the one it was given
 )
 
 // Event is one line of a trace. Its zero fields do not apply.
@@ -66,18 +74,35 @@ type Event struct {
 	Wait       *time.Duration `json:"wait_ns,omitempty"`        // Wait: how long
 	Jitter     time.Duration  `json:"jitter_ns,omitempty"`      // Wait: the part of it that chance added
 	Elapsed    *time.Duration `json:"elapsed_ns,omitempty"`     // End: since the call began
-	Chunk      string         `json:"chunk,omitempty"`          // Chunk: the kind of chunk
-	Size       int            `json:"size,omitempty"`           // Chunk: bytes of content; Attempt: of the request's body
-	Error      string         `json:"error,omitempty"`          // Failed, Interrupted, End and Broken
+	Chunk      string         `json:"chunk,omitempty"`          // Chunk and Sent: the kind of chunk; of Sent also "eof" and "broken"
+	Size       int            `json:"size,omitempty"`           // Chunk and Sent: bytes of content; Attempt: of the request's body
+	Error      string         `json:"error,omitempty"`          // Failed, Interrupted, End, Broken, and what a harness has to say
+
+	// What a harness sees.
+	Deadline *time.Duration `json:"deadline_ns,omitempty"` // Begin: of the caller's context, nil if it has none
+	Detached bool           `json:"detached,omitempty"`    // Attempt: its context is no descendant of the caller's
+	Is       []Identity     `json:"is,omitempty"`          // End: what the error is, where the recorder looked
 
 	// What a server sees.
 	Lane        string            `json:"lane,omitempty"`        // Attempt: the lane of the script that answers
-	Body        string            `json:"body_sha256,omitempty"` // Attempt: of the request's body, in hexadecimal
+	Body        string            `json:"body_sha256,omitempty"` // Attempt: of the request's body, in hexadecimal; Begin and End: of the caller's request; Chunk and Sent: of the content
 	Header      map[string]string `json:"header,omitempty"`      // Attempt: of the request; Failed and Opened: of the answer. Allow-listed names, in lower case
 	Status      int               `json:"status,omitempty"`      // Failed and Opened: of the answer
 	Connections int               `json:"connections,omitempty"` // Attempt: that are open
 	Gone        bool              `json:"gone,omitempty"`        // Failed, Opened, EOF and Broken: the client had left before
 }
+
+// Identity is what the error of an End is.
+type Identity string
+
+const (
+	IsSame    Identity = "same"    // the error of the last attempt itself: == holds
+	IsLast    Identity = "last"    // it matches that error: errors.Is holds
+	IsEarlier Identity = "earlier" // it matches the error of an earlier attempt and not of the last
+	IsContext Identity = "context" // it matches the error of the caller's context
+	IsCause   Identity = "cause"   // it matches the cause of the caller's context
+	IsOther   Identity = "other"   // it is none of these
+)
 
 // Trace is a list of events in the order they happened.
 type Trace []Event

@@ -1,0 +1,272 @@
+package verdict
+
+import (
+	"iter"
+	"math"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+)
+
+// call is one call of a trace, sorted by what the rules ask about.
+type call struct {
+	number   uint64
+	spec     Spec
+	begin    *trace.Event // the call was entered
+	attempts []attempt
+	cancel   *trace.Event // the caller's context ended
+	end      *trace.Event // the call returned
+	streamed []*trace.Event
+	got      []*trace.Event // chunks that the consumer received
+	over     *trace.Event   // the consumer's stream ended
+	conduct  []*trace.Event // what a harness has to say
+}
+
+// attempt is an attempt with what followed it.
+type attempt struct {
+	number   int
+	at       time.Duration
+	started  *trace.Event
+	failed   *trace.Event // nil: it did not fail
+	opened   *trace.Event // nil: it did not succeed
+	wait     *trace.Event // nil: no wait followed, or the trace does not tell of it
+	over     *trace.Event // the wait's end
+	chunks   int          // sent or received
+	finished bool         // the terminal chunk was
+	broken   *trace.Event // its stream ended in an error, or was seen to end without its terminal chunk
+	dead     bool         // the context had ended before it began
+}
+
+// split sorts a trace into its calls, in the order of their first events.
+func split(events trace.Trace, s Spec) []*call {
+	var calls []*call
+	byNumber := make(map[uint64]*call)
+	for i := range events {
+		e := &events[i]
+		c := byNumber[e.Call]
+		if c == nil {
+			c = &call{number: e.Call, spec: s}
+			byNumber[e.Call] = c
+			calls = append(calls, c)
+		}
+		c.add(e)
+	}
+	return calls
+}
+
+func (c *call) add(e *trace.Event) {
+	switch e.Kind {
+	case trace.Begin:
+		c.begin = e
+	case trace.Attempt:
+		c.attempts = append(c.attempts, attempt{number: e.Attempt, at: e.At, started: e, dead: c.cancel != nil})
+	case trace.Cancel:
+		if c.cancel == nil {
+			c.cancel = e
+		}
+	case trace.End:
+		c.end = e
+	case trace.Leaked, trace.Panicked, trace.Stuck, trace.Strayed:
+		c.conduct = append(c.conduct, e)
+	default:
+		if a := c.of(e); a != nil {
+			c.addTo(a, e)
+		}
+	}
+}
+
+// of returns the attempt that an event is about, nil if the trace has not told
+// of it.
+func (c *call) of(e *trace.Event) *attempt {
+	for i := len(c.attempts) - 1; i >= 0; i-- {
+		if c.attempts[i].number == e.Attempt {
+			return &c.attempts[i]
+		}
+	}
+	return nil
+}
+
+func (c *call) addTo(a *attempt, e *trace.Event) {
+	switch e.Kind {
+	case trace.Failed:
+		a.failed = e
+	case trace.Opened:
+		a.opened = e
+	case trace.Wait:
+		a.wait = e
+	case trace.Resumed, trace.Interrupted:
+		a.over = e
+	case trace.Sent:
+		c.streamed = append(c.streamed, e)
+		a.stream(e, e.Chunk == "broken", e.Chunk == "eof")
+	case trace.Chunk:
+		c.got = append(c.got, e)
+		a.stream(e, false, false)
+	case trace.EOF:
+		c.over = e
+		a.stream(e, false, true)
+	case trace.Broken:
+		c.over = e
+		a.stream(e, true, false)
+	}
+}
+
+// stream notes what came of the attempt's stream.
+func (a *attempt) stream(e *trace.Event, broke, ended bool) {
+	switch {
+	case broke, ended && !a.finished:
+		if a.broken == nil {
+			a.broken = e
+		}
+	case ended:
+	default:
+		a.chunks++
+		a.finished = a.finished || e.Chunk == "finished"
+	}
+}
+
+// last returns the last attempt; ok is false if there was none.
+func (c *call) last() (a attempt, ok bool) {
+	if len(c.attempts) == 0 {
+		return attempt{}, false
+	}
+	return c.attempts[len(c.attempts)-1], true
+}
+
+// most returns how many attempts the policy allows.
+func (c *call) most() int { return max(c.spec.Policy.MaxAttempts, 1) }
+
+// retries yields each attempt after the first, with the index of the one
+// before it.
+func (c *call) retries() iter.Seq2[int, attempt] {
+	return func(yield func(int, attempt) bool) {
+		for i := 1; i < len(c.attempts); i++ {
+			if !yield(i-1, c.attempts[i]) {
+				return
+			}
+		}
+	}
+}
+
+// class returns what the attempt failed with, in the word of the trace, and
+// what the server asked for; ok is false where the trace does not tell.
+func (a attempt) class() (class string, hint *time.Duration, ok bool) {
+	switch {
+	case a.failed == nil:
+		return "", nil, false
+	case a.failed.Class != "":
+		return a.failed.Class, a.failed.RetryAfter, true
+	case a.wait != nil:
+		return a.wait.Class, a.wait.RetryAfter, true
+	}
+	return "", nil, false
+}
+
+// permanent reports whether the attempt is known to have failed for good.
+func (a attempt) permanent() bool {
+	class, _, ok := a.class()
+	return ok && class == "permanent"
+}
+
+// classes returns what the failure may have been: a trace does not always tell
+// a throttled caller from other transient failures.
+func (a attempt) classes() []retry.Classification {
+	class, hint, ok := a.class()
+	if !ok || class == "permanent" {
+		return nil
+	}
+	c := retry.Transient()
+	if hint != nil {
+		c = retry.TransientAfter(*hint)
+	}
+	switch {
+	case class == "throttled":
+		return []retry.Classification{c.Throttled()}
+	case a.failed.Class != "":
+		return []retry.Classification{c}
+	}
+	return []retry.Classification{c, c.Throttled()}
+}
+
+// decisions yields what the policy says of the failed attempt at the two ends
+// of chance. It yields nothing where the trace does not tell what the attempt
+// failed with.
+func (c *call) decisions(p retry.Policy, i int) iter.Seq[retry.Decision] {
+	return func(yield func(retry.Decision) bool) {
+		a := c.attempts[i]
+		f := retry.Failure{Attempt: a.number, Previous: c.waited(i - 1)}
+		if a.failed != nil {
+			f.Elapsed = a.failed.At - c.attempts[0].at
+		}
+		for _, f.Class = range a.classes() {
+			for _, chance := range []word{0, math.MaxUint64} {
+				if !yield(p.Decide(f, chance)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// word is a source that draws one word for ever.
+type word uint64
+
+func (w word) Uint64() uint64 { return uint64(w) }
+
+// waited returns the wait after the i-th attempt, 0 if there was none.
+func (c *call) waited(i int) time.Duration {
+	if i < 0 {
+		return 0
+	}
+	a := c.attempts[i]
+	switch {
+	case a.wait != nil && a.wait.Wait != nil:
+		return *a.wait.Wait
+	case a.failed != nil && i+1 < len(c.attempts):
+		return c.attempts[i+1].at - a.failed.At
+	}
+	return 0
+}
+
+// asked returns the shortest and the longest wait that may follow a failed
+// attempt, limits on the whole call aside. ok is false where the trace does not
+// tell what the attempt failed with, and where no wait may follow at all.
+func (c *call) asked(i int) (least, most time.Duration, ok bool) {
+	p := c.spec.Policy
+	p.MaxElapsed = 0
+	least = math.MaxInt64
+	for d := range c.decisions(p, i) {
+		if !d.Retry() {
+			return 0, 0, false
+		}
+		least, most, ok = min(least, d.Wait), max(most, d.Wait), true
+	}
+	return least, most, ok
+}
+
+// goesOn reports what the policy says of a call after its i-th attempt: that it
+// must go on whatever chance says, or that it must not. Where chance decides,
+// or the trace does not tell, it is neither.
+func (c *call) goesOn(i int) (must, mustNot bool) {
+	any := false
+	must, mustNot = true, true
+	for d := range c.decisions(c.spec.Policy, i) {
+		any = true
+		must, mustNot = must && d.Retry(), mustNot && !d.Retry()
+	}
+	if !any {
+		a := c.attempts[i]
+		return false, a.permanent() || a.failed != nil && a.number >= c.most()
+	}
+	return must, mustNot
+}
+
+// timeLeft reports whether a wait of d from the i-th attempt's failure ends
+// before the caller's deadline, if one is known.
+func (c *call) timeLeft(i int, d time.Duration) bool {
+	if c.begin == nil || c.begin.Deadline == nil {
+		return true
+	}
+	return d < *c.begin.Deadline-c.attempts[i].failed.At
+}

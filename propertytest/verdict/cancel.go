@@ -1,0 +1,99 @@
+package verdict
+
+import (
+	"slices"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+)
+
+func startedAfterCancel(c *call) (out []Finding) {
+	for _, a := range c.attempts {
+		if a.dead {
+			out = append(out, finding(a, "attempt %d began at %v, and the context had ended at %v", a.number, a.at, c.cancel.At))
+		}
+	}
+	return out
+}
+
+func ignoredCancel(c *call) (out []Finding) {
+	if c.cancel == nil {
+		return nil
+	}
+	t := c.cancel.At
+	for i, a := range c.attempts {
+		if a.failed == nil || a.failed.At > t {
+			continue
+		}
+		over := t
+		switch {
+		case a.wait != nil && a.wait.At > t:
+		case a.over != nil:
+			over = a.over.At
+		case i+1 < len(c.attempts):
+			over = c.attempts[i+1].at
+		}
+		if over > t {
+			out = append(out, finding(a, "the wait after attempt %d went on until %v, and the context had ended at %v", a.number, over, t))
+		}
+	}
+	if a, ok := c.last(); len(out) == 0 && ok && a.failed != nil && c.end != nil && c.end.At > max(t, a.failed.At) {
+		out = append(out, finding(a, "the call returned at %v, and the context had ended at %v", c.end.At, t))
+	}
+	return out
+}
+
+func sleptToDeadline(c *call) []Finding {
+	a, ok := c.last()
+	if !ok || c.end == nil || a.failed == nil || c.end.At <= a.failed.At || c.begin == nil || c.begin.Deadline == nil {
+		return nil
+	}
+	i := len(c.attempts) - 1
+	least, _, known := c.asked(i)
+	if _, mustNot := c.goesOn(i); !known || mustNot || c.timeLeft(i, least) {
+		return nil
+	}
+	f := finding(a, "the call went on for %v after attempt %d, with a deadline at %v and a wait of %v to come", c.end.At-a.failed.At, a.number, *c.begin.Deadline, least)
+	f.Level = c.spec.level(Deadline)
+	return []Finding{f}
+}
+
+// cut reports whether it was the context that ended the call: it ended, or left
+// no time, while the policy would have gone on.
+func (c *call) cut() bool {
+	if c.end == nil || c.end.Error == "" {
+		return false
+	}
+	cancelled := c.cancel != nil && c.cancel.At <= c.end.At
+	a, ok := c.last()
+	if !ok {
+		return cancelled
+	}
+	if a.failed == nil {
+		return cancelled && a.opened == nil
+	}
+	if c.end.Reason != "" {
+		return c.end.Reason == retry.Cancelled.String()
+	}
+	i := len(c.attempts) - 1
+	must, mustNot := c.goesOn(i)
+	if mustNot {
+		return false
+	}
+	least, _, known := c.asked(i)
+	return must && cancelled || known && !c.timeLeft(i, least)
+}
+
+func lostCancel(c *call) []Finding {
+	if !c.cut() || c.end.Is == nil || slices.Contains(c.end.Is, trace.IsCause) {
+		return nil
+	}
+	a, _ := c.last()
+	f := finding(a, "the context ended the call, and its error %q does not say so", c.end.Error)
+	if slices.Contains(c.end.Is, trace.IsContext) {
+		f.What = "the context ended the call, and its error does not tell the cause"
+		f.Level = c.spec.level(Cause)
+	}
+	f.At = c.end.At
+	return []Finding{f}
+}

@@ -1,0 +1,63 @@
+package verdict
+
+import (
+	"slices"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+)
+
+func lostError(c *call) []Finding {
+	a, ok := c.last()
+	if !ok || c.end == nil || a.failed == nil {
+		return nil
+	}
+	if c.end.Is == nil {
+		return lostText(c, a)
+	}
+	if c.end.Error == "" || slices.Contains(c.end.Is, trace.IsSame) {
+		return nil
+	}
+	f := finding(a, "attempt %d failed with %q, the caller got %q", a.number, a.failed.Error, c.end.Error)
+	f.At = c.end.At
+	matches := slices.Contains(c.end.Is, trace.IsLast)
+	switch {
+	case c.cut():
+		if matches {
+			return nil
+		}
+		f.Level = c.spec.level(LastError)
+	case matches:
+		f.What += ", which wraps it"
+		f.Level = c.spec.level(SameError)
+	}
+	return []Finding{f}
+}
+
+// lostText judges by what the errors say: more is not in the trace.
+func lostText(c *call, a attempt) []Finding {
+	if c.cancel != nil || c.end.Reason == "" || c.end.Reason == retry.Cancelled.String() || a.failed.Error == c.end.Error {
+		return nil
+	}
+	return []Finding{finding(a, "attempt %d failed with %q, the caller got %q", a.number, a.failed.Error, c.end.Error)}
+}
+
+func inventedSuccess(c *call) []Finding {
+	a, ok := c.last()
+	if !ok || c.end == nil || c.end.Error != "" || a.failed == nil {
+		return nil
+	}
+	f := finding(a, "attempt %d failed with %q, and the call returned no error", a.number, a.failed.Error)
+	f.At = c.end.At
+	return []Finding{f}
+}
+
+func lostResult(c *call) []Finding {
+	a, ok := c.last()
+	if !ok || c.end == nil || c.end.Error == "" || a.opened == nil || a.broken != nil || c.cancel != nil {
+		return nil
+	}
+	f := finding(a, "attempt %d succeeded, and the call returned %q", a.number, c.end.Error)
+	f.At = c.end.At
+	return []Finding{f}
+}
