@@ -541,3 +541,29 @@ func BenchmarkRunSleep(b *testing.B) {
 		})
 	}
 }
+
+// A timer that one goroutine waits for and another resets wakes the first at
+// the new time, as in package time.
+func TestResetByAnotherGoroutine(t *testing.T) {
+	for _, d := range []time.Duration{-time.Second, 0, time.Second, time.Hour} {
+		var woken time.Duration
+		err := fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+			tm := clk.NewTimer(time.Minute)
+			g := clk.NewGroup()
+			g.Go("sleeper", func(clk *fakeclock.Clock) error {
+				<-tm.Chan()
+				woken = clk.Elapsed()
+				return nil
+			})
+			g.Go("waker", func(clk *fakeclock.Clock) error {
+				clk.Sleep(time.Second)
+				assert.True(t, tm.Reset(d))
+				assert.True(t, tm.Reset(d))
+				return nil
+			})
+			return g.Wait()
+		})
+		require.NoError(t, err)
+		assert.Equal(t, time.Second+max(d, 0), woken)
+	}
+}

@@ -43,7 +43,7 @@ func (e *engine) newTimer(k Kind, o *owner, d time.Duration) *timer {
 
 // set arms a stopped timer, or fills its channel if it is due at once.
 func (e *engine) set(t *timer, d time.Duration) {
-	if d > 0 || t.kind == KindAfterFunc {
+	if d > 0 || t.kind == KindAfterFunc || len(t.waiters) > 0 { // whoever waits is woken by the event
 		e.arm(&t.event, satAdd(e.now, max(d, 0)))
 		return
 	}

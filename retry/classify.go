@@ -33,6 +33,7 @@ const (
 	plain kind = iota
 	throttled
 	timedOut
+	unsent // the client kept the attempt to itself
 )
 
 // Permanent is the class of an error that another attempt would only meet

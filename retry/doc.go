@@ -31,9 +31,16 @@
 // its consumer has already read from it, and a second request would begin
 // another answer.
 //
+// # Limits and pacing
+//
+// A [Limit] refuses: a [Bucket] of retries, a [Circuit], a [Throttler]. A
+// [Pacer] makes wait: it lets attempts go when their turn comes, by [Paced] or
+// [Pacer.Wait]. Each has the scope of whatever holds it, from one call to all
+// of a process.
+//
 // # Time and chance
 //
-// Waiting happens in one function, on the [clockwork.Clock] of [Config]. The
+// Waiting happens in one function, on the [clockwork.Clock] that was given. The
 // n-th wait of a call takes the n-th word of the call's own [rand.Source], a
 // function of (seed, client, call): adding a client or a call moves no other
 // call's delays. With no source given the seed is unpredictable, as it should

@@ -216,17 +216,22 @@ func (c *call) classify(err error, timedOut bool) Classification {
 	return c.config.Classify(err)
 }
 
-// wait is the one place where this package waits. It returns ctx's error,
-// which wins when both end together. It arms no timer for a zero wait, and
-// leaves none behind.
+// wait waits for d. It returns ctx's error, which wins when both end together.
+// It arms no timer for a zero wait, and leaves none behind.
 func wait(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
-	if d > 0 {
-		timer := clock.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-		case <-timer.Chan():
-		}
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := clock.NewTimer(d)
+	defer timer.Stop()
+	return sleep(ctx, timer)
+}
+
+// sleep is the one place where this package waits.
+func sleep(ctx context.Context, timer clockwork.Timer) error {
+	select {
+	case <-ctx.Done():
+	case <-timer.Chan():
 	}
 	return ctx.Err()
 }
@@ -267,7 +272,7 @@ func (c *call) allowed() bool {
 func (c *call) report(ctx context.Context, ok bool) {
 	switch l := c.config.Limit; {
 	case l == nil:
-	case !ok && ctx.Err() != nil:
+	case !ok && (ctx.Err() != nil || c.class.kind == unsent):
 		c.abandon(c.attempt)
 	default:
 		l.Report(c.config.Clock.Now(), c.attempt, ok, c.class)
