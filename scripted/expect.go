@@ -148,15 +148,18 @@ func (e Expect) String() string {
 	if e.Subject == SubjectVerdict {
 		return "no " + e.Text
 	}
-	s := string(e.Subject)
+	return fmt.Sprintf("%s %s %s", e.subject(), e.Op, e.wanted())
+}
+
+// subject returns the subject with its index, such as wait[2].
+func (e Expect) subject() string {
 	switch {
 	case e.Subject != SubjectWait && e.Subject != SubjectStart:
+		return string(e.Subject)
 	case e.Index == 0:
-		s += "[*]"
-	default:
-		s += fmt.Sprintf("[%d]", e.Index)
+		return string(e.Subject) + "[*]"
 	}
-	return fmt.Sprintf("%s %s %s", s, e.Op, e.wanted())
+	return fmt.Sprintf("%s[%d]", e.Subject, e.Index)
 }
 
 func (e Expect) wanted() string {

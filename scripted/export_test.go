@@ -1,5 +1,8 @@
 package scripted
 
+// Covers reports whether lane b gets no request that lane a was asked before.
+func Covers(a, b Lane) bool { return a.covers(b) }
+
 // StripPlaces forgets where everything stood, so that scripts can be compared.
 func StripPlaces(s *Script) *Script {
 	s.Comments, s.layout = nil, layout{}

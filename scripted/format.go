@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Format writes a script in its canonical form: one statement a line, words
@@ -168,7 +167,7 @@ func (f *formatter) align() {
 	begin, column := 0, 0
 	for i := range f.lines {
 		l := &f.lines[i]
-		width := utf8.RuneCountInString(l.text)
+		width := columns(l.text)
 		in := l.text != "" && l.comment != "" && width <= long
 		if l.blank || !in || i > 0 && l.depth != f.lines[i-1].depth {
 			begin, column = i, 0
@@ -199,7 +198,7 @@ func (f *formatter) text() string {
 		}
 		b.WriteString(l.text)
 		if l.text != "" && l.comment != "" {
-			b.WriteString(strings.Repeat(" ", l.column-utf8.RuneCountInString(l.text)))
+			b.WriteString(strings.Repeat(" ", l.column-columns(l.text)))
 		}
 		b.WriteString(l.comment)
 		b.WriteByte('\n')

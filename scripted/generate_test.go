@@ -3,6 +3,7 @@ package scripted_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 var texts = rapid.OneOf(
 	rapid.SampledFrom([]string{"hi", "", "a b", `say "hi"`, `{"q": 1}`, "back`tick", "tab\there", "line\nbreak", "nul\x00", "\xff\xfe",
-		"Grüße", "e\u0301", "\u2028", "\ufeff", "# not a comment; nor an end", "x3", "bad after 2s", "a\\b", "}", "{(", "'", "forever", "x=1", "a }"}),
+		"Grüße", "e\u0301", "\u2028", "\ufeff", "\u009b\"", "日本", "# not a comment; nor an end", "x3", "bad after 2s", "a\\b", "}", "{(", "'", "forever", "x=1", "a }"}),
 	rapid.String(),
 )
 
@@ -200,6 +201,10 @@ func someExpects(t *rapid.T) []scripted.Expect {
 	return list
 }
 
+func covered(s *scripted.Script, lane scripted.Lane) bool {
+	return slices.ContainsFunc(s.Lanes, func(l scripted.Lane) bool { return scripted.Covers(l, lane) })
+}
+
 // scripts draws valid scripts; each leaves out most of the language.
 var scripts = rapid.Custom(func(t *rapid.T) *scripted.Script {
 	s := &scripted.Script{Name: "script"}
@@ -228,10 +233,12 @@ var scripts = rapid.Custom(func(t *rapid.T) *scripted.Script {
 			for _, key := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"model", "path", "x-agent"}), 0, 2, rapid.ID).Draw(t, "when") {
 				l.When = append(l.When, scripted.Field{Name: key, Value: words.Draw(t, "value")})
 			}
-			s.Lanes = append(s.Lanes, l)
+			if !covered(s, l) {
+				s.Lanes = append(s.Lanes, l)
+			}
 		}
 	}
-	if len(s.Lanes) == 0 || with("turns") {
+	if len(s.Lanes) == 0 || with("turns") && !covered(s, scripted.Lane{}) {
 		s.Turns, s.Blocks = body(t)
 	}
 	s.Expects = someExpects(t)

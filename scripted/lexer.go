@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -16,7 +17,8 @@ type lexer struct {
 	pos int // byte in src
 }
 
-// badByte returns the index of the first byte that no script may hold, or -1.
+// badByte returns the index of the first byte, or rune, that no script may hold,
+// or -1.
 func badByte(s string) int {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -27,7 +29,7 @@ func badByte(s string) int {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
+		if r == utf8.RuneError && size == 1 || unicode.IsControl(r) {
 			return i
 		}
 		i += size - 1
@@ -98,6 +100,12 @@ func (l *lexer) odd() string {
 	return strconv.Quote(string(r))
 }
 
+// oddLen returns how many bytes of the line odd is about.
+func (l *lexer) oddLen() int {
+	_, size := utf8.DecodeRuneInString(l.src[l.pos:])
+	return size
+}
+
 // isQuote reports whether a string begins at the cursor.
 func (l *lexer) isQuote() bool { return l.next() == '"' || l.next() == '`' }
 
@@ -113,6 +121,22 @@ func (l *lexer) quoted() (text string, ok bool) {
 		panic(fmt.Sprintf("scripted: QuotedPrefix took %q, Unquote did not: %v", raw, err))
 	}
 	return text, true
+}
+
+// badEscape returns the first escape of the string at the cursor that is none
+// in Go; at is negative if all are.
+func (l *lexer) badEscape() (at, length int) {
+	if l.next() != '"' {
+		return -1, 0
+	}
+	for rest := l.src[l.pos+1:]; rest != "" && rest[0] != '"'; {
+		_, _, after, err := strconv.UnquoteChar(rest, '"')
+		if err != nil {
+			return len(l.src) - len(rest), min(2, len(rest))
+		}
+		rest = after
+	}
+	return -1, 0
 }
 
 // skip moves to the end of the statement or to the brace that opens a block,
@@ -148,7 +172,7 @@ func parseDuration(s string) (time.Duration, bool) {
 // quote returns s as a string of the language: in backquotes where that saves
 // escapes.
 func quote(s string) string {
-	if strings.ContainsAny(s, `"\`) && strconv.CanBackquote(s) {
+	if strings.ContainsAny(s, `"\`) && strconv.CanBackquote(s) && badByte(s) < 0 {
 		return "`" + s + "`"
 	}
 	return strconv.Quote(s)

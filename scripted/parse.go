@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/retrykit/retrykit/retry"
 )
@@ -17,6 +18,8 @@ const (
 	MaxRepeat = 1_000_000  // N of xN
 	MaxTurns  = 10_000_000 // requests that all turns of a script answer; forever counts as one
 	MaxCalls  = 10_000     // N of calls N
+	MaxLanes  = 1000       // lanes of a script
+	MaxFields = 64         // headers of a status, conditions of a lane
 	MaxErrors = 100        // errors reported of one script
 )
 
@@ -59,12 +62,14 @@ type parser struct {
 	script  *Script
 	errs    SyntaxErrors
 	dropped int              // errors beyond MaxErrors and one
-	seen    map[string]int32 // setting: its line
+	seen    map[string]int32 // setting, or lane and its name: its line
 
-	lane  *Lane  // open, else nil
-	block *Block // open, else nil
-	stray int    // braces open that no statement opened
-	total int    // requests that the turns so far answer
+	lane     *Lane  // open, else nil
+	block    *Block // open, else nil
+	stray    int    // braces open that no statement opened
+	owed     bool   // a lane or a call ended its line without its brace
+	headless bool   // the head of the lane has a mistake
+	total    int    // requests that the turns so far answer
 
 	text    string // whole
 	first   int32  // number of its first line
@@ -84,7 +89,12 @@ func (p *parser) line(src string) {
 		return
 	}
 	if i := badByte(src); i >= 0 {
-		p.fail(i, 1, fmt.Sprintf("byte 0x%02x is no text: a script is UTF-8 without control characters", src[i]))
+		r, size := utf8.DecodeRuneInString(src[i:])
+		what := fmt.Sprintf("%U", r)
+		if r < utf8.RuneSelf || r == utf8.RuneError {
+			what = fmt.Sprintf("byte 0x%02x", src[i])
+		}
+		p.fail(i, size, what+" is no text: a script is UTF-8 without control characters")
 		return
 	}
 	for {
@@ -100,6 +110,12 @@ func (p *parser) line(src string) {
 		case '}':
 			p.closeBlock()
 		default:
+			if owed := p.owed; p.next() == '{' && owed {
+				p.owed = false
+				p.strayBrace()
+				continue
+			}
+			p.owed = false
 			if !p.statement() {
 				p.skip()
 			}
@@ -152,7 +168,7 @@ func (p *parser) statement() bool {
 	case "expect":
 		return p.expect(begin)
 	case "":
-		return p.fail(p.pos, 1, fmt.Sprintf("a statement begins with a word, not with %s", p.odd()))
+		return p.fail(p.pos, p.oddLen(), fmt.Sprintf("a statement begins with a word, not with %s", p.odd()))
 	}
 	if read, ok := settings[word]; ok {
 		return p.setting(begin, word) && read(p) && p.end()
@@ -196,6 +212,9 @@ func (p *parser) policy() bool {
 		p.pos = len(p.src)
 	}
 	word := p.src[begin:p.pos]
+	if word == "" {
+		return p.fail(begin, 0, "which policy? such as: policy exp:base=1s,cap=30s,attempts=3")
+	}
 	policy, err := retry.ParsePolicy(word)
 	if err != nil {
 		var bad *retry.PolicyError

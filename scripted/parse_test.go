@@ -38,7 +38,7 @@ func TestTheManualParses(t *testing.T) {
 		}
 		text = strings.Replace(text, "503 forever ", "503 ", 1)
 		_, err := scripted.Parse("doc.go", text+"\nok\n")
-		if strings.Contains(text, "call {") {
+		if strings.Contains(text, "call {") || strings.Contains(text, "lane \"rest\"") {
 			_, err = scripted.Parse("doc.go", text)
 		}
 		assert.NoError(t, err, text)
@@ -85,12 +85,13 @@ func TestParseTurns(t *testing.T) {
 		`ok usage(in=1 out=2 cached=3 cache-write=4 cache-write-5m=5 cache-write-1h=6 reasoning=7) finish max_tokens`: turn(scripted.Stream{End: scripted.Finish{
 			Reason: retry.MaxTokens, Usage: retry.Usage{InputTokens: 1, OutputTokens: 2, CachedInputTokens: 3, CacheCreationInputTokens: 4,
 				CacheCreation5mTokens: 5, CacheCreation1hTokens: 6, ReasoningTokens: 7}}}),
-		`ok finish "x y"`:               turn(scripted.Stream{End: scripted.Finish{Reason: "x y"}}),
-		`ok transient:1 after 1s`:       {Repeat: 1, After: time.Second, Answer: scripted.Stream{End: scripted.Transient{Hinted: true, Wait: ms}}},
-		`ok permanent: no more x`:       turn(scripted.Stream{End: scripted.Permanent{Reason: "no more x"}}),
-		`ok 529 type=overloaded_error`:  turn(scripted.Stream{End: scripted.Status{Status: 529, Type: "overloaded_error"}}),
-		`ok tool s("{") 529 type=x`:     turn(scripted.Stream{Items: []scripted.Item{scripted.Tool{Name: "s", Parts: []scripted.Item{scripted.Text("{")}}}, End: scripted.Status{Status: 529, Type: "x"}}),
-		`ok tool "a b"() pause 1ms cut`: turn(scripted.Stream{Items: []scripted.Item{scripted.Tool{Name: "a b"}, scripted.Pause(ms)}, End: scripted.Cut{}}),
+		`ok finish "x y"`:                turn(scripted.Stream{End: scripted.Finish{Reason: "x y"}}),
+		`ok finish aborted usage(out=1)`: turn(scripted.Stream{End: scripted.Finish{Reason: retry.Aborted, Usage: retry.Usage{OutputTokens: 1}}}),
+		`ok transient:1 after 1s`:        {Repeat: 1, After: time.Second, Answer: scripted.Stream{End: scripted.Transient{Hinted: true, Wait: ms}}},
+		`ok permanent: no more x`:        turn(scripted.Stream{End: scripted.Permanent{Reason: "no more x"}}),
+		`ok 529 type=overloaded_error`:   turn(scripted.Stream{End: scripted.Status{Status: 529, Type: "overloaded_error"}}),
+		`ok tool s("{") 529 type=x`:      turn(scripted.Stream{Items: []scripted.Item{scripted.Tool{Name: "s", Parts: []scripted.Item{scripted.Text("{")}}}, End: scripted.Status{Status: 529, Type: "x"}}),
+		`ok tool "a b"() pause 1ms cut`:  turn(scripted.Stream{Items: []scripted.Item{scripted.Tool{Name: "a b"}, scripted.Pause(ms)}, End: scripted.Cut{}}),
 	}
 	for text, want := range tests {
 		t.Run(text, func(t *testing.T) {
@@ -192,6 +193,61 @@ func TestFormatOfWhatWasNeverText(t *testing.T) {
 	assert.Equal(t, "# prose\nok  # why\n\nseed 3\n\nreset\n", scripted.Format(s))
 }
 
+func fields(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " x-%d=1", i)
+	}
+	return b.String()
+}
+
+func lanes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "lane \"%d\" when model=m%d { ok }\n", i, i)
+	}
+	return b.String()
+}
+
+// A lane that no request reaches is a mistake.
+func TestLanesThatNothingReaches(t *testing.T) {
+	lane := func(conditions string) string {
+		if conditions == "none" {
+			return "ok"
+		}
+		return fmt.Sprintf("lane %q %s { ok }", "of "+conditions, conditions)
+	}
+	tests := []struct {
+		before, after string // what stands in the lanes, none is what stands outside
+		reached       bool
+	}{
+		{"", "when model=a", false},
+		{"", "none", false},
+		{"when model=*", "none", false},
+		{"when model=* x-a=*", "when path=b", false},
+		{"when model=a", "none", true},
+		{"when model=a", "when model=b", true},
+		{"when model=a", "when x-a=a", true},
+		{"when model=a", "when model=a path=b", false},
+		{"when model=a path=b", "when model=a", true},
+		{"when model=a path=b", "when path=b model=a", false},
+		{"when model=gpt-4*", "when model=gpt-4o", false},
+		{"when model=gpt-4*", "when model=gpt-4o*", false},
+		{"when model=gpt-4o*", "when model=gpt-4*", true},
+		{"when model=gpt-4*", "when model=gpt-5", true},
+		{"when model=gpt-4", "when model=gpt-4*", true},
+		{`when model=""`, "when path=x", true},
+	}
+	for _, tt := range tests {
+		_, err := scripted.Parse("lanes", lane(tt.before)+"\n"+lane(tt.after))
+		if tt.reached {
+			assert.NoError(t, err, "%s, %s", tt.before, tt.after)
+		} else {
+			assert.ErrorContains(t, err, fmt.Sprintf("lanes:2:1: never reached: lane %q in line 1 takes", "of "+tt.before), "%s, %s", tt.before, tt.after)
+		}
+	}
+}
+
 // Every number of the language at its limits and one past each.
 func TestLimits(t *testing.T) {
 	longest := "permanent: " + strings.Repeat("x", scripted.MaxLine-len("permanent: "))
@@ -242,6 +298,9 @@ func TestLimits(t *testing.T) {
 		{"calls 2; call { ok } call { ok }", "calls 1; call { ok } call { ok }", "let them agree"},
 		{"calls 2; call { ok } call { ok }", "calls 3; call { ok } call { ok }", "let them agree"},
 		{"permanent: bad auth x", "permanent: bad auth x2", "or quote all of it"},
+		{"429" + fields(scripted.MaxFields), "429" + fields(scripted.MaxFields+1), "a status has at most 64 headers"},
+		{`lane "a" when` + fields(scripted.MaxFields) + "{ok}", `lane "a" when` + fields(scripted.MaxFields+1) + "{ok}", "a lane has at most 64 conditions"},
+		{lanes(scripted.MaxLanes), lanes(scripted.MaxLanes + 1), "a script has at most 1000 lanes"},
 		{"permanent: after 1s", "permanent: see after 1s", "or quote all of it"},
 	}
 	for _, tt := range tests {
@@ -279,6 +338,7 @@ func TestOddBytes(t *testing.T) {
 		"ok\u2028transient":  "script:1:1: unknown word",
 		"ok\n\x1b[2J":        "script:2:1: byte 0x1b is no text",
 		"ok\x7f":             "script:1:3: byte 0x7f is no text",
+		"ok \"\u009b31m\"":   "script:1:5: U+009B is no text", // a terminal takes it for an escape
 		"ok \x01;\nok \x02;": "script:2:4: byte 0x02 is no text",
 	} {
 		_, err := scripted.Parse("script", text)

@@ -1,7 +1,9 @@
 package scripted
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,20 +21,34 @@ func (p *parser) openLane(begin int) bool {
 	if !p.openBrace(ok) {
 		return false
 	}
-	p.lane = &lane
+	if ok {
+		p.seen["lane "+lane.Name] = p.row
+		if msg := p.unreached(lane); msg != "" {
+			p.fail(begin, len("lane"), msg)
+		}
+	}
+	p.lane, p.headless = &lane, !ok
 	return true
 }
 
 func (p *parser) laneHead(lane *Lane) bool {
+	p.blanks()
 	name := p.pos
+	if word := p.peek(); !p.isQuote() {
+		return p.fail(name, len(word), fmt.Sprintf("the name of a lane stands in quotes, such as: lane %q", cmp.Or(word, "writer")))
+	}
 	var ok bool
 	if lane.Name, ok = p.str(); !ok {
 		return false
 	}
-	for _, other := range p.script.Lanes {
-		if other.Name == lane.Name {
-			return p.fail(name+1, len(quote(lane.Name)), fmt.Sprintf("lane %q stands already in line %d", lane.Name, other.Pos.Line))
-		}
+	if lane.Name == "" {
+		return p.fail(name, p.pos-name, "a lane needs a name, for messages and for its calls")
+	}
+	if line, ok := p.seen["lane "+lane.Name]; ok {
+		return p.fail(name, p.pos-name, fmt.Sprintf("lane %q stands already in line %d", lane.Name, line))
+	}
+	if len(p.script.Lanes) == MaxLanes {
+		return p.fail(name, p.pos-name, fmt.Sprintf("a script has at most %d lanes", MaxLanes))
 	}
 	if p.atEnd() || p.next() == '{' {
 		return true
@@ -46,6 +62,14 @@ func (p *parser) laneHead(lane *Lane) bool {
 		if !read || !p.condition(begin, key, value, quoted) {
 			return false
 		}
+		for _, f := range lane.When {
+			if f.Name == key {
+				return p.fail(begin, len(key), fmt.Sprintf("repeated condition %q: all must hold at once", key))
+			}
+		}
+		if len(lane.When) == MaxFields {
+			return p.fail(begin, len(key), fmt.Sprintf("a lane has at most %d conditions", MaxFields))
+		}
 		lane.When = append(lane.When, Field{key, value})
 	}
 	if len(lane.When) == 0 {
@@ -56,8 +80,9 @@ func (p *parser) laneHead(lane *Lane) bool {
 
 // condition checks a condition of a lane that was read from begin.
 func (p *parser) condition(begin int, key, value string, quoted bool) bool {
-	if p.pos == begin { // neither word nor field
-		return p.fail(begin, 1, fmt.Sprintf("a condition is key=value, and not %s", p.odd()))
+	if p.pos == begin || strings.IndexByte("\"`", p.src[begin]) >= 0 { // neither word nor field
+		p.pos = begin
+		return p.fail(begin, p.oddLen(), fmt.Sprintf("a condition is key=value, and not %s", p.odd()))
 	}
 	if !quoted && value == "" {
 		return p.fail(begin+len(key), 0, fmt.Sprintf("%s has no value", key))
@@ -101,8 +126,9 @@ func (p *parser) openBrace(report bool) bool {
 		return true
 	}
 	if report {
-		p.fail(p.pos, len(p.peek()), "want { here, and later } on its own or behind the last turn")
+		p.fail(p.pos, len(p.peek()), "want { here, on the same line, and later } on its own or behind the last turn")
 	}
+	p.owed = p.atEnd()
 	return false
 }
 
@@ -133,7 +159,9 @@ func (p *parser) closeBlock() {
 		if len(p.lane.Turns)+len(p.lane.Blocks) == 0 && len(p.errs) == 0 {
 			p.fail(int(at.Col)-1, 1, fmt.Sprintf("lane %q has no turns", p.lane.Name))
 		}
-		p.script.Lanes = append(p.script.Lanes, *p.lane)
+		if !p.headless { // nobody knows what it would take
+			p.script.Lanes = append(p.script.Lanes, *p.lane)
+		}
 		p.lane = nil
 	default:
 		p.fail(p.pos-1, 1, "} closes nothing")
@@ -158,20 +186,78 @@ func (p *parser) finish() {
 		p.failAt(top, 0, p.lineAt(top), `no turns: a script says what the model does on each call, such as: transient:50; ok "hi"`)
 		return
 	}
-	for _, lane := range lanes {
-		if n := len(lane.Blocks); n > 0 && s.Calls > 0 && s.Calls != n {
-			name := "the script"
-			if lane.Name != "" {
-				name = "lane " + strconv.Quote(lane.Name)
-			}
-			line := p.lineAt(s.layout.calls)
-			p.failAt(s.layout.calls, len("calls"), line, fmt.Sprintf("calls %d, but %s has %s (leave it out, or let them agree)", s.Calls, name, plural(n, "call block")))
+	if len(lanes) > len(s.Lanes) {
+		place := lanes[len(s.Lanes)].begins()
+		if msg := p.unreached(Lane{}); msg != "" {
+			p.failAt(place, 0, p.lineAt(place), msg)
 		}
+	}
+	if s.Calls > 0 {
+		p.agree(lanes)
 	}
 	if s.Policy != nil && s.Policy.AttemptTimeout != 0 && s.AttemptTimeout != 0 {
 		line := p.lineAt(s.layout.timeout)
 		p.failAt(s.layout.timeout, len("timeout"), line, fmt.Sprintf("the policy in line %d sets an attempt timeout already", s.layout.policy.Line))
 	}
+}
+
+// agree checks that there is a call for each call block.
+func (p *parser) agree(lanes []Lane) {
+	s := p.script
+	line := p.lineAt(s.layout.calls)
+	for _, lane := range lanes {
+		n := len(lane.Blocks)
+		if n == 0 || n == s.Calls {
+			continue
+		}
+		name := "the script"
+		if lane.Name != "" {
+			name = "lane " + strconv.Quote(lane.Name)
+		}
+		p.failAt(s.layout.calls, len("calls"), line, fmt.Sprintf("calls %d, but %s has %s (leave it out, or let them agree)", s.Calls, name, plural(n, "call block")))
+	}
+}
+
+// begins returns where the first turn of the lane stands, or its first block.
+func (l Lane) begins() Pos {
+	if len(l.Turns) > 0 {
+		return l.Turns[0].Pos
+	}
+	return l.Blocks[0].Pos
+}
+
+// unreached returns what is wrong if no request gets as far as the lane, or,
+// for one without conditions, as what stands outside lanes; else "".
+func (p *parser) unreached(lane Lane) string {
+	lanes := p.script.Lanes
+	i := slices.IndexFunc(lanes, func(l Lane) bool { return l.covers(lane) })
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("never reached: lane %q in line %d takes every request that could come here", lanes[i].Name, lanes[i].Pos.Line)
+}
+
+// covers reports whether each request that fits other fits the lane as well.
+func (l Lane) covers(other Lane) bool {
+	for _, c := range l.When {
+		if c.Value == "*" {
+			continue
+		}
+		i := slices.IndexFunc(other.When, func(f Field) bool { return f.Name == c.Name })
+		if i < 0 {
+			return false
+		}
+		// The prefix of the other's open value is what all its values begin with.
+		value, open := strings.CutSuffix(other.When[i].Value, "*")
+		if prefix, fitsMore := strings.CutSuffix(c.Value, "*"); fitsMore {
+			if !strings.HasPrefix(value, prefix) {
+				return false
+			}
+		} else if open || value != c.Value {
+			return false
+		}
+	}
+	return true
 }
 
 // lineAt returns the line of a place that was read before.

@@ -15,6 +15,9 @@ func (p *parser) expect(begin int) bool {
 	}
 	if e.Subject == SubjectVerdict {
 		at, word := p.wordAfterBlanks()
+		if word == "" {
+			return p.fail(at, 0, "no what?"+suggest("", Verdicts))
+		}
 		if !slices.Contains(Verdicts, word) {
 			return p.fail(at, len(word), fmt.Sprintf("unknown verdict %q%s", word, suggest(word, Verdicts)))
 		}
@@ -49,8 +52,13 @@ func (p *parser) subject(e *Expect) bool {
 		if word == "" {
 			word = p.peek()
 		}
-		if word == "" {
+		switch {
+		case word == "":
 			return p.fail(begin, 0, "expect what?"+suggest("", subjects))
+		case slices.Contains(outcomes, Outcome(word)):
+			return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q (did you mean outcome == %s?)", word, word))
+		case slices.Contains(Verdicts, word):
+			return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q (did you mean no %s?)", word, word))
 		}
 		return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q%s", word, suggest(word, subjects)))
 	}
@@ -107,6 +115,9 @@ func (p *parser) op(e *Expect) bool {
 		}
 		return p.fail(begin, len(word), fmt.Sprintf("%s is compared with %s", e.Subject, e.Subject.ops()))
 	}
+	if word == "" { // a string, or a bracket
+		return p.fail(begin, 0, "want a comparison here: "+e.Subject.ops())
+	}
 	return p.fail(begin, len(word), fmt.Sprintf("want a comparison, not %q: %s", word, e.Subject.ops()))
 }
 
@@ -135,6 +146,9 @@ func (p *parser) value(e *Expect) bool {
 		return ok
 	}
 	_, word := p.wordAfterBlanks()
+	if word == "" && p.isQuote() {
+		return p.fail(begin, 0, fmt.Sprintf("the value of %s stands without quotes", e.Subject))
+	}
 	if word == "?" {
 		if e.Open = e.Op == Equal; !e.Open {
 			return p.fail(begin, 1, "only == has a value to fill in")
@@ -142,6 +156,9 @@ func (p *parser) value(e *Expect) bool {
 		return true
 	}
 	if e.Subject == SubjectOutcome {
+		if word == "" {
+			return p.fail(begin, 0, "which outcome?"+suggest("", outcomes))
+		}
 		if !slices.Contains(outcomes, Outcome(word)) {
 			return p.fail(begin, len(word), fmt.Sprintf("unknown outcome %q%s", word, suggest(word, outcomes)))
 		}
@@ -154,6 +171,9 @@ func (p *parser) value(e *Expect) bool {
 			return p.fail(begin, len(word), "a range goes with in, such as: "+string(e.Subject)+" in "+word)
 		}
 		return p.fail(begin, len(word), "want a range, such as: in 1..3, or: in 5s..5.5s")
+	}
+	if ranged && (low == "" || high == "") {
+		return p.fail(begin, len(word), fmt.Sprintf("a range has both its ends: write %s >= A or %s <= B for an open one", e.subject(), e.subject()))
 	}
 	var ok bool
 	if e.Number, ok = p.number(e, begin, low); !ok {
@@ -174,13 +194,21 @@ func (p *parser) number(e *Expect, at int, word string) (int64, bool) {
 	if e.Subject.kind() == isTime {
 		d, ok := parseDuration(word)
 		if !ok {
-			p.fail(at, len(word), fmt.Sprintf("want a duration such as 1.5s, not %q", word))
+			p.fail(at, len(word), "want a duration, such as 1.5s"+not(word))
 		}
 		return int64(d), ok
 	}
 	n, err := strconv.ParseInt(word, 10, 64)
 	if err != nil || !isDigits(word) {
-		return 0, p.fail(at, len(word), fmt.Sprintf("want a whole number, not %q", word))
+		return 0, p.fail(at, len(word), "want a whole number"+not(word))
 	}
 	return n, true
+}
+
+// not ends a message with the word that stands where another was wanted.
+func not(word string) string {
+	if word == "" {
+		return ""
+	}
+	return fmt.Sprintf(", not %q", word)
 }

@@ -96,12 +96,16 @@ func (p *parser) ending(at int, word string) (Ending, bool) {
 	case "usage", "finish":
 		return p.finishing(word)
 	case "":
-		return nil, p.fail(at, 1, fmt.Sprintf("unexpected %s in a stream", p.odd()))
+		return nil, p.fail(at, p.oddLen(), fmt.Sprintf("unexpected %s in a stream", p.odd()))
 	}
 	if slices.Contains(statements, word) {
 		return nil, p.fail(at, len(word), fmt.Sprintf("%q begins a statement: it needs a new line or a ;", word))
 	}
-	return nil, p.fail(at, len(word), fmt.Sprintf("unknown word %q in a stream%s", word, suggest(word, streamWords)))
+	msg := fmt.Sprintf("unknown word %q in a stream%s", word, suggest(word, streamWords))
+	if _, near := Nearest(word, streamWords); !near {
+		msg += "; text stands in double quotes or backquotes, without commas"
+	}
+	return nil, p.fail(at, len(word), msg)
 }
 
 func (p *parser) pause() bool {
@@ -201,8 +205,19 @@ func (p *parser) parts() ([]Item, bool) {
 		case p.atEnd():
 			return nil, p.fail(open, 1, "this ( has no )")
 		default:
-			return nil, p.fail(p.pos, max(len(p.peek()), 1), "want strings in the parentheses, and perhaps pause DURATION between them")
+			p.fail(p.pos, max(len(p.peek()), p.oddLen()), "want strings in the parentheses, such as (`{\"q\":` `1}`), and perhaps pause DURATION between them")
+			p.skipParens()
+			return nil, false
 		}
+	}
+}
+
+// skipParens moves behind the parenthesis that closes what is wrong.
+func (p *parser) skipParens() {
+	if i := strings.IndexByte(p.src[p.pos:], ')'); i >= 0 {
+		p.pos += i + 1
+	} else {
+		p.pos = len(p.src)
 	}
 }
 
@@ -214,36 +229,49 @@ func usageFields(u *retry.Usage) []*int64 {
 		&u.CacheCreation5mTokens, &u.CacheCreation1hTokens, &u.ReasoningTokens}
 }
 
-// finishing reads usage(...) and finish REASON, each perhaps, the first word of
+// finishing reads usage(...) and finish REASON, one or both, the first word of
 // which was read.
 func (p *parser) finishing(word string) (Ending, bool) {
 	var f Finish
-	if word == "usage" {
-		if !p.usage(&f.Usage) {
-			return nil, false
+	for read := 0; ; {
+		ok := false
+		if word == "usage" {
+			ok = p.usage(&f.Usage)
+		} else {
+			ok = p.finishReason(&f.Reason)
 		}
-		if p.atEnd() || p.peek() != "finish" {
-			return f, true
+		read++
+		next := ""
+		if !p.atEnd() {
+			next = p.peek()
 		}
-		p.word()
+		if !ok || read == 2 || next == word || next != "usage" && next != "finish" {
+			return f, ok
+		}
+		word = p.word()
 	}
+}
+
+func (p *parser) finishReason(reason *retry.FinishReason) bool {
+	begin := p.pos
 	if !p.atEnd() && p.isQuote() {
-		reason, ok := p.str()
-		if ok && reason == "" {
-			return nil, p.fail(p.pos-2, 2, "an empty reason is none: leave finish out")
+		begin = p.pos
+		text, ok := p.str()
+		if ok && text == "" {
+			return p.fail(begin, p.pos-begin, "an empty reason is none: leave finish out")
 		}
-		f.Reason = retry.FinishReason(reason)
-		return f, ok
+		*reason = retry.FinishReason(text)
+		return ok
 	}
-	begin, reason := p.wordAfterBlanks()
-	if reason == "" {
-		return nil, p.fail(begin, 0, "finish needs a reason, such as: finish max_tokens")
+	begin, word := p.wordAfterBlanks()
+	if word == "" {
+		return p.fail(begin, 0, "finish needs a reason, such as: finish max_tokens")
 	}
-	f.Reason = retry.FinishReason(reason)
-	if !slices.Contains(finishReasons, f.Reason) {
-		return nil, p.fail(begin, len(reason), fmt.Sprintf("unknown finish reason %q%s; put another provider's in quotes", reason, suggest(reason, finishReasons)))
+	*reason = retry.FinishReason(word)
+	if !slices.Contains(finishReasons, *reason) {
+		return p.fail(begin, len(word), fmt.Sprintf("unknown finish reason %q%s; put another provider's in quotes", word, suggest(word, finishReasons)))
 	}
-	return f, true
+	return true
 }
 
 var finishReasons = []retry.FinishReason{retry.EndTurn, retry.ToolUse, retry.MaxTokens, retry.StopSequence, retry.Aborted}
@@ -275,6 +303,8 @@ func (p *parser) usage(u *retry.Usage) bool {
 		}
 		n, err := strconv.ParseInt(value, 10, 64)
 		switch {
+		case strings.HasSuffix(value, ","):
+			return p.fail(p.pos-1, 1, "counts stand apart by blanks, without commas")
 		case err != nil || !isDigits(value) || n == 0:
 			return p.fail(min(begin+len(key)+1, p.pos), len(value), "want a number of tokens, in digits, from 1")
 		case *fields[i] != 0:

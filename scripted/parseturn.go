@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (p *parser) failure(begin int, word string) (failure interface {
 		wait, ok := p.milliseconds(begin+len("transient:"), arg)
 		return Transient{Hinted: true, Wait: wait}, ok, true
 	case kind == "permanent" && !colon:
-		return nil, p.fail(begin, len(word), "permanent needs a reason, such as: permanent: bad auth"), true
+		return nil, p.fail(begin, len(word), "permanent needs a colon and a reason, such as: permanent: bad auth"), true
 	case kind == "permanent":
 		p.pos = begin + len("permanent:")
 		reason, ok := p.reason()
@@ -68,7 +69,7 @@ func (p *parser) reason() (string, bool) {
 	if reason == "" {
 		return "", p.fail(begin, 0, "permanent: needs a reason, such as: permanent: bad auth")
 	}
-	if (p.block != nil || p.lane != nil) && strings.HasSuffix(reason, "}") {
+	if (p.block != nil || p.lane != nil) && strings.HasSuffix(reason, "}") && strings.Count(reason, "{") < strings.Count(reason, "}") {
 		p.pos = begin + len(reason) - 1 // it was meant to close the block
 		return "", p.fail(p.pos, 1, "this } is part of the reason, not the end of the block: put a ; before it, or the reason in quotes")
 	}
@@ -114,8 +115,12 @@ func (p *parser) str() (string, bool) {
 	}
 	text, ok := p.quoted()
 	if !ok {
+		if at, length := p.badEscape(); at >= 0 {
+			p.pos = len(p.src)
+			return "", p.fail(at, length, fmt.Sprintf("%s is no escape: those of a string are Go's, such as \\n, \\\" and \\\\", p.src[at:at+length]))
+		}
 		p.pos = len(p.src)
-		return "", p.fail(begin, len(p.src)-begin, `a string ends on its line with the quote it began with, with escapes as in Go`)
+		return "", p.fail(begin, len(p.src)-begin, `a string ends on its line, with the quote it began with`)
 	}
 	return text, true
 }
@@ -191,6 +196,9 @@ func (p *parser) statusField(s *Status, begin int, key, value string, quoted boo
 		if f.Name == key {
 			return p.fail(begin, len(key), fmt.Sprintf("repeated header %q", key))
 		}
+	}
+	if len(s.Header) == MaxFields {
+		return p.fail(begin, len(key), fmt.Sprintf("a status has at most %d headers", MaxFields))
 	}
 	if !quoted {
 		wire, problem := headerValue(key, value)
@@ -284,7 +292,7 @@ func (p *parser) turn(begin int, answer Answer) bool {
 			t.Repeat = n
 		default:
 			p.pos = begin
-			return p.oddInTurn(word)
+			return p.oddInTurn(answer, word)
 		}
 	}
 	t.Repeat = max(t.Repeat, 1)
@@ -292,9 +300,15 @@ func (p *parser) turn(begin int, answer Answer) bool {
 }
 
 // oddInTurn reports what stands at the cursor, behind a turn.
-func (p *parser) oddInTurn(word string) bool {
+func (p *parser) oddInTurn(answer Answer, word string) bool {
 	known := []string{"after", "forever"}
+	_, status := answer.(Status)
+	key := strings.ToLower(strings.TrimSuffix(word, ":"))
 	switch {
+	case answer == (Transient{}) && isDigits(word):
+		return p.fail(p.pos, len(word), fmt.Sprintf("write transient:%s, without a blank", word))
+	case status && (slices.Contains(statusKeys, key) || strings.Contains(key, "-") && word != key):
+		return p.fail(p.pos, len(word), fmt.Sprintf("a field is name=value without blanks, such as %s=x", key))
 	case word == "after":
 		return p.fail(p.pos, len(word), "a second latency for one turn")
 	case word == "forever" || isRepeat(word):

@@ -3,6 +3,7 @@ package scripted
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -29,9 +30,9 @@ func (e *SyntaxError) Error() string {
 		end = min(end, to)
 		source, start, end = source[from:to], start-from, end-from
 	}
+	before, wrong, after := printable(source[:start]), printable(source[start:end]), printable(source[end:])
 	return fmt.Sprintf("%s:%d:%d: %s\n  %s\n  %s%s", e.Name, e.Pos.Line, e.Pos.Col, e.Msg,
-		printable(source), indent(source[:start]),
-		strings.Repeat("^", max(utf8.RuneCountInString(source[start:end]), 1)))
+		before+wrong+after, indent(before), strings.Repeat("^", max(columns(wrong), 1)))
 }
 
 // window is how many bytes of a line an error shows.
@@ -48,19 +49,52 @@ func runeStart(s string, i int) int {
 
 // indent returns as much blank as s takes on a terminal, tabs kept.
 func indent(s string) string {
-	return strings.Map(func(r rune) rune {
+	var b strings.Builder
+	for _, r := range s {
 		if r == '\t' {
-			return r
+			b.WriteByte('\t')
+		} else {
+			b.WriteString("  "[:width(r)])
 		}
-		return ' '
-	}, s)
+	}
+	return b.String()
 }
 
-// printable replaces what could move the cursor, rune for rune, so that the
-// caret still stands below the mistake.
+// columns returns how many columns of a terminal s takes, without tabs.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n += width(r)
+	}
+	return n
+}
+
+// width returns how many columns of a terminal a rune takes: two for East
+// Asian scripts and pictures, none for what is drawn over its neighbour.
+func width(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me) || r == zwnj || r == zwj:
+		return 0
+	case r >= 0xff61 && r <= 0xffdc: // half-width forms
+		return 1
+	case unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana),
+		r >= 0x3000 && r <= 0x303e,   // punctuation of theirs
+		r >= 0xff01 && r <= 0xff60,   // full-width forms
+		r >= 0x1f300 && r <= 0x1faff: // pictures
+		return 2
+	}
+	return 1
+}
+
+const zwnj, zwj = '\u200c', '\u200d' // letters of some scripts are joined by them
+
+// printable replaces what could move the cursor or turn the text around, rune
+// for rune, so that the caret still stands below the mistake.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r != '\t' && (r < ' ' || r == 0x7f) {
+		if r != '\t' && r != zwnj && r != zwj && (unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Cf)) {
 			return utf8.RuneError
 		}
 		return r
