@@ -46,7 +46,8 @@ type Circuit struct {
 
 // circuitState is what a circuit remembers; the zero state is closed.
 type circuitState struct {
-	failures  int // in a row
+	opened    Permit // how often it has been opened
+	failures  int    // in a row
 	open      bool
 	openedAt  time.Time
 	probing   int // probes on their way
@@ -66,45 +67,49 @@ func NewCircuit(b Breaker) (*Circuit, error) {
 
 // Allow refuses while the circuit is open and lets probes through when it has
 // been open for long enough.
-func (c *Circuit) Allow(now time.Time, _ int, _ Classification) bool {
+func (c *Circuit) Allow(now time.Time, _ int, _ Classification) (Permit, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.open {
-		return true
+		return c.opened, true
 	}
 	if now.Sub(c.openedAt) < c.breaker.OpenFor || c.probing == c.breaker.Probes {
-		return false
+		return 0, false
 	}
 	c.probing++
-	return true
+	return c.opened, true
 }
 
-// Report counts failures in a row, and the probes of a half-open circuit.
-func (c *Circuit) Report(now time.Time, _ int, ok bool, class Classification) {
+// Report counts failures in a row, and the probes of a half-open circuit. An
+// attempt that was allowed before the circuit last opened says nothing new and
+// does not count.
+func (c *Circuit) Report(now time.Time, permit Permit, ok bool, class Classification) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open && c.probing == 0 {
-		return // it began before the circuit opened, and says nothing new
+	if permit != c.opened {
+		return
 	}
 	failed := !ok && class.IsTransient()
 	c.probing = max(c.probing-1, 0)
 	switch {
 	case failed && (c.open || c.failures+1 == c.breaker.Failures):
-		c.circuitState = circuitState{open: true, openedAt: now}
+		c.circuitState = circuitState{opened: c.opened + 1, open: true, openedAt: now}
 	case failed:
 		c.failures++
 	case c.open && c.successes+1 < c.breaker.Probes:
 		c.successes++
 	default:
-		c.circuitState = circuitState{}
+		c.circuitState = circuitState{opened: c.opened}
 	}
 }
 
 // Abandon makes room for another probe.
-func (c *Circuit) Abandon(time.Time, int) {
+func (c *Circuit) Abandon(_ time.Time, permit Permit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.probing = max(c.probing-1, 0)
+	if permit == c.opened {
+		c.probing = max(c.probing-1, 0)
+	}
 }
 
 // Throttle is the rule of client-side adaptive throttling (Google SRE, chapter
@@ -162,23 +167,23 @@ func NewThrottler(t Throttle, words rand.Source) (*Throttler, error) {
 }
 
 // Allow counts the attempt and refuses it with the throttle's probability.
-func (t *Throttler) Allow(now time.Time, _ int, _ Classification) bool {
+func (t *Throttler) Allow(now time.Time, _ int, _ Classification) (Permit, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	requests, accepts := t.requests.sum(now), t.accepts.sum(now)
 	t.requests.add(now, 1)
 	excess := requests*int64(Token) - accepts*int64(t.throttle.Multiplier)
 	if excess <= 0 {
-		return true
+		return 0, true
 	}
 	// excess/(requests+1) as a share of all words
 	refuse, _ := bits.Div64(uint64(excess), 0, uint64(requests+1)*uint64(Token))
-	return t.words.Uint64() >= refuse
+	return 0, t.words.Uint64() >= refuse
 }
 
 // Report counts what the server accepted: every attempt that did not end in a
 // transient failure.
-func (t *Throttler) Report(now time.Time, _ int, ok bool, class Classification) {
+func (t *Throttler) Report(now time.Time, _ Permit, ok bool, class Classification) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if ok || !class.IsTransient() {
@@ -187,4 +192,4 @@ func (t *Throttler) Report(now time.Time, _ int, ok bool, class Classification) 
 }
 
 // Abandon changes nothing.
-func (t *Throttler) Abandon(time.Time, int) {}
+func (t *Throttler) Abandon(time.Time, Permit) {}

@@ -171,24 +171,24 @@ func (b *Bucket) Tokens(now time.Time) Tokens {
 }
 
 // Allow takes the retry's cost from the bucket, if there is enough.
-func (b *Bucket) Allow(now time.Time, number int, class Classification) bool {
+func (b *Bucket) Allow(now time.Time, number int, class Classification) (Permit, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if number == 1 {
 		b.add(now, b.budget.PerCall)
-		return true
+		return 1, true
 	}
 	cost := b.budget.cost(class)
 	have := b.balance(now)
 	if have < cost || b.budget.Above > 0 && have <= b.budget.Above {
-		return false
+		return 0, false
 	}
 	b.add(now, -cost)
-	return true
+	return Permit(number), true
 }
 
 // Report adds what a success earned, or takes what a failure lost.
-func (b *Bucket) Report(now time.Time, number int, ok bool, class Classification) {
+func (b *Bucket) Report(now time.Time, permit Permit, ok bool, class Classification) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !ok {
@@ -198,7 +198,7 @@ func (b *Bucket) Report(now time.Time, number int, ok bool, class Classification
 		return
 	}
 	earned := b.budget.PerSuccess
-	if number == 1 {
+	if permit == 1 {
 		earned += b.budget.PerFirstSuccess
 	} else if b.budget.Refund {
 		earned += b.budget.cost(class)
@@ -207,7 +207,7 @@ func (b *Bucket) Report(now time.Time, number int, ok bool, class Classification
 }
 
 // Abandon changes nothing: a retry that was paid for stays paid.
-func (b *Bucket) Abandon(time.Time, int) {}
+func (b *Bucket) Abandon(time.Time, Permit) {}
 
 func (b *Bucket) balance(now time.Time) Tokens {
 	if b.budget.Window > 0 {

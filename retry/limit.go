@@ -15,16 +15,20 @@ import (
 type Limit interface {
 	// Allow reports whether the attempt may be made. For a retry, number > 1,
 	// class is that of the failure before it. Each attempt that was allowed
-	// is followed by one Report or one Abandon.
-	Allow(now time.Time, number int, class Classification) bool
+	// is followed by one Report or one Abandon, with its permit.
+	Allow(now time.Time, number int, class Classification) (permit Permit, ok bool)
 	// Report says that an attempt ended. For a failure, ok is false and class
 	// is the failure's; for a success, class is that of the failure before
 	// it, if there was one.
-	Report(now time.Time, number int, ok bool, class Classification)
-	// Abandon says that the caller's context ended, in the attempt or in the
-	// wait for it: nothing is known of the server.
-	Abandon(now time.Time, number int)
+	Report(now time.Time, permit Permit, ok bool, class Classification)
+	// Abandon says that the attempt was not made, or that the caller's context
+	// ended it: nothing is known of the server.
+	Abandon(now time.Time, permit Permit)
 }
+
+// Permit is what a [Limit] wants to know again of an attempt when that has
+// ended: its number, or what the limit was like when it allowed it.
+type Permit uint64
 
 // RefusedError is returned when a [Limit] refused the first attempt of a call.
 // A refused retry returns the error of the attempt before it instead. It is

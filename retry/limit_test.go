@@ -179,9 +179,10 @@ func TestBucket(t *testing.T) {
 			for i, s := range tt.steps {
 				switch s.what {
 				case "allow", "refuse":
-					assert.Equal(t, s.what == "allow", b.Allow(at(s.at), s.number, s.class), "step %d", i)
+					_, ok := b.Allow(at(s.at), s.number, s.class)
+					assert.Equal(t, s.what == "allow", ok, "step %d", i)
 				default:
-					b.Report(at(s.at), s.number, s.what == "ok", s.class)
+					b.Report(at(s.at), retry.Permit(s.number), s.what == "ok", s.class)
 				}
 				assert.Equal(t, s.tokens, b.Tokens(at(s.at)), "after step %d", i)
 			}
@@ -221,42 +222,89 @@ func TestInvalidLimits(t *testing.T) {
 	}
 }
 
-// One circuit, step by step.
+// One circuit, step by step: which attempt is allowed, and how it ends.
 func TestCircuit(t *testing.T) {
-	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	busy, denied := retry.Transient(), retry.Permanent()
-	c, err := retry.NewCircuit(retry.Breaker{Failures: 2, OpenFor: 10 * time.Second, Probes: 2})
-	require.NoError(t, err)
-	allow := func(s int) bool { return c.Allow(t0.Add(time.Duration(s)*time.Second), 1, denied) }
-	fail := func(s int, class retry.Classification) {
-		c.Report(t0.Add(time.Duration(s)*time.Second), 1, false, class)
+	const refused = -1
+	type step struct {
+		at   int // seconds
+		what string
+		id   int // of the attempt, in the order they were allowed
 	}
-	succeed := func(s int) { c.Report(t0.Add(time.Duration(s)*time.Second), 1, true, denied) }
+	tests := []struct {
+		name    string
+		breaker retry.Breaker
+		steps   []step
+	}{
+		{"failures in a row open it", retry.Breaker{Failures: 2, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "allow", 2}, {0, "allow", 3}, {0, "allow", 4},
+			{0, "fail", 0}, {0, "answer", 1}, {0, "fail", 2}, {0, "allow", 5}, {1, "fail", 3},
+			{1, "allow", refused}, {10, "allow", refused}, {11, "allow", 6}}},
+		{"a success in between", retry.Breaker{Failures: 2, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "fail", 0}, {0, "allow", 1}, {0, "succeed", 1}, {0, "allow", 2}, {0, "fail", 2}, {0, "allow", 3}}},
+		{"so many probes at a time", retry.Breaker{Failures: 1, OpenFor: time.Second, Probes: 2}, []step{
+			{0, "allow", 0}, {0, "fail", 0}, {1, "allow", 1}, {1, "allow", 2}, {1, "allow", refused},
+			{2, "abandon", 1}, {2, "allow", 3}, {2, "allow", refused},
+			{3, "succeed", 2}, {3, "allow", 4}, {3, "allow", refused}, {4, "succeed", 3},
+			{4, "allow", 5}, {4, "allow", 6}, {4, "allow", 7}, {4, "allow", 8}}},
+		{"a failed probe opens it again, from that moment", retry.Breaker{Failures: 3, OpenFor: 10 * time.Second, Probes: 2}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "allow", 2}, {0, "fail", 0}, {0, "fail", 1}, {0, "fail", 2},
+			{10, "allow", 3}, {10, "allow", 4}, {11, "succeed", 3}, {12, "fail", 4},
+			{21, "allow", refused}, {22, "allow", 5}, {22, "succeed", 5}, {22, "allow", 6}, {22, "allow", 7}, {22, "allow", refused}}},
+		{"an answer to a probe closes it", retry.Breaker{Failures: 1, OpenFor: time.Second}, []step{
+			{0, "allow", 0}, {0, "fail", 0}, {1, "allow", 1}, {1, "answer", 1}, {1, "allow", 2}, {1, "allow", 3}}},
+		{"failures are counted from the closing", retry.Breaker{Failures: 2, OpenFor: time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {0, "fail", 1}, {1, "allow", 2}, {1, "succeed", 2},
+			{1, "allow", 3}, {1, "fail", 3}, {1, "allow", 4}}},
 
-	fail(0, busy)
-	assert.True(t, allow(0), "one failure")
-	fail(0, denied)
-	fail(0, busy)
-	assert.True(t, allow(0), "an answer between two failures")
-	fail(1, busy)
-	assert.False(t, allow(1), "two in a row open it")
-	assert.False(t, allow(10))
-	assert.True(t, allow(11), "half-open: one probe")
-	assert.True(t, allow(11), "and a second")
-	assert.False(t, allow(11), "but no third")
-	c.Abandon(t0, 1)
-	assert.True(t, allow(11), "an abandoned probe makes room")
-	succeed(12)
-	fail(12, busy)
-	assert.False(t, allow(21), "a failed probe opens it again, from that moment")
-	assert.True(t, allow(22))
-	succeed(22)
-	assert.True(t, allow(22))
-	assert.True(t, allow(22))
-	assert.False(t, allow(22), "still half-open after one of two")
-	succeed(22)
-	for range 9 {
-		assert.True(t, allow(22), "closed")
+		// Attempts that were allowed before the circuit opened.
+		{"a late success does not close it", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {1, "succeed", 1}, {1, "allow", refused}}},
+		{"a late failure does not prolong it", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {9, "fail", 1}, {10, "allow", 2}}},
+		{"a late success beside a probe is not the probe's", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {10, "allow", 2}, {11, "succeed", 1}, {11, "allow", refused},
+			{12, "fail", 2}, {21, "allow", refused}, {22, "allow", 3}}},
+		{"a late failure beside a probe is not the probe's", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {10, "allow", 2}, {11, "fail", 1}, {11, "allow", refused},
+			{12, "succeed", 2}, {12, "allow", 3}, {12, "allow", 4}}},
+		{"one that is abandoned late makes no room", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {10, "allow", 2}, {11, "abandon", 1}, {11, "allow", refused}}},
+		{"a late failure after the closing does not count", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {10, "allow", 2}, {10, "succeed", 2}, {11, "fail", 1}, {11, "allow", 3}}},
+		{"a probe from before it opened again", retry.Breaker{Failures: 1, OpenFor: 10 * time.Second, Probes: 2}, []step{
+			{0, "allow", 0}, {0, "fail", 0}, {10, "allow", 1}, {10, "allow", 2}, {10, "fail", 1}, {20, "allow", 3}, {20, "allow", 4},
+			{20, "succeed", 2}, {20, "allow", refused}, {20, "succeed", 3}, {20, "allow", 5}, {20, "allow", refused}}},
+		{"all at one instant", retry.Breaker{Failures: 1}, []step{
+			{0, "allow", 0}, {0, "allow", 1}, {0, "fail", 0}, {0, "allow", 2}, {0, "succeed", 1}, {0, "allow", refused},
+			{0, "fail", 2}, {0, "allow", 3}, {0, "succeed", 3}, {0, "allow", 4}, {0, "allow", 5}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := retry.NewCircuit(tt.breaker)
+			require.NoError(t, err)
+			var permits []retry.Permit
+			for i, s := range tt.steps {
+				now := time.Date(2000, 1, 1, 0, 0, s.at, 0, time.UTC)
+				switch s.what {
+				case "allow":
+					permit, ok := c.Allow(now, 1, denied)
+					require.Equal(t, s.id != refused, ok, "step %d: %v", i, s)
+					if ok {
+						require.Equal(t, s.id, len(permits), "the step counts wrong")
+						permits = append(permits, permit)
+					}
+				case "fail":
+					c.Report(now, permits[s.id], false, busy)
+				case "answer":
+					c.Report(now, permits[s.id], false, denied)
+				case "succeed":
+					c.Report(now, permits[s.id], true, denied)
+				case "abandon":
+					c.Abandon(now, permits[s.id])
+				}
+			}
+		})
 	}
 }
 
@@ -273,9 +321,9 @@ func TestThrottler(t *testing.T) {
 		const n = 20_000
 		for range n {
 			now = now.Add(10 * time.Millisecond)
-			if th.Allow(now, 1, retry.Permanent()) {
+			if permit, ok := th.Allow(now, 1, retry.Permanent()); ok {
 				allowed++
-				th.Report(now, 1, words.Float64() < accept, retry.Transient())
+				th.Report(now, permit, words.Float64() < accept, retry.Transient())
 			}
 		}
 		share := float64(allowed) / n
@@ -291,8 +339,9 @@ func TestThrottler(t *testing.T) {
 		require.NoError(t, err)
 		now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		for range 5 {
-			assert.True(t, th.Allow(now, 1, retry.Permanent()), "no word is drawn while nothing was turned away")
-			th.Report(now, 1, false, retry.Permanent())
+			permit, ok := th.Allow(now, 1, retry.Permanent())
+			assert.True(t, ok, "no word is drawn while nothing was turned away")
+			th.Report(now, permit, false, retry.Permanent())
 		}
 	})
 	t.Run("the formula", func(t *testing.T) {
@@ -303,11 +352,17 @@ func TestThrottler(t *testing.T) {
 			require.NoError(t, err)
 			now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 			for range 3 {
-				require.True(t, th.Allow(now, 1, retry.Permanent()))
+				require.True(t, allowed(th, now))
 			}
-			assert.Equal(t, want, th.Allow(now, 1, retry.Permanent()))
+			assert.Equal(t, want, allowed(th, now))
 		}
 	})
+}
+
+// allowed asks a limit for a first attempt.
+func allowed(l retry.Limit, now time.Time) bool {
+	_, ok := l.Allow(now, 1, retry.Permanent())
+	return ok
 }
 
 // ledger is a limit that writes down what it is asked and allows n attempts.
@@ -316,17 +371,17 @@ type ledger struct {
 	log []string
 }
 
-func (l *ledger) Allow(_ time.Time, number int, class retry.Classification) bool {
+func (l *ledger) Allow(_ time.Time, number int, class retry.Classification) (retry.Permit, bool) {
 	l.log = append(l.log, fmt.Sprintf("allow %d %v", number, class))
 	l.n--
-	return l.n >= 0
+	return retry.Permit(number), l.n >= 0
 }
 
-func (l *ledger) Report(_ time.Time, number int, ok bool, class retry.Classification) {
+func (l *ledger) Report(_ time.Time, number retry.Permit, ok bool, class retry.Classification) {
 	l.log = append(l.log, fmt.Sprintf("report %d %v %v", number, ok, class))
 }
 
-func (l *ledger) Abandon(_ time.Time, number int) {
+func (l *ledger) Abandon(_ time.Time, number retry.Permit) {
 	l.log = append(l.log, fmt.Sprintf("abandon %d", number))
 }
 
@@ -412,21 +467,6 @@ func TestALimitIsAskedAndTold(t *testing.T) {
 	})
 }
 
-// What began before the circuit opened says nothing new.
-func TestStragglersDoNotMoveAnOpenCircuit(t *testing.T) {
-	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-	c, err := retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: time.Hour})
-	require.NoError(t, err)
-	for range 3 {
-		require.True(t, c.Allow(t0, 1, retry.Permanent()))
-	}
-	c.Report(t0, 1, false, retry.Transient())
-	c.Report(t0.Add(time.Minute), 1, true, retry.Permanent())
-	assert.False(t, c.Allow(t0.Add(time.Minute), 1, retry.Permanent()), "a late success does not close it")
-	c.Report(t0.Add(59*time.Minute), 1, false, retry.Transient())
-	assert.True(t, c.Allow(t0.Add(time.Hour), 1, retry.Permanent()), "a late failure does not prolong it")
-}
-
 // A probe that panics, or whose goroutine exits, makes room for another.
 func TestAPanicLeavesNothingBehind(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic("bug") }, "goexit": runtime.Goexit} {
@@ -474,10 +514,11 @@ func TestLimitsAreSafeForConcurrentUse(t *testing.T) {
 		group.Go(func() {
 			for i := range 100 {
 				for _, l := range []retry.Limit{circuit, throttler, bucket} {
-					if l.Allow(now, 2, retry.Transient()) {
-						l.Report(now, 2, i%3 == 0, retry.Transient())
+					permit, ok := l.Allow(now, 2, retry.Transient())
+					if ok {
+						l.Report(now, permit, i%3 == 0, retry.Transient())
 					}
-					l.Abandon(now, 2)
+					l.Abandon(now, permit)
 				}
 			}
 		})
@@ -539,9 +580,9 @@ func ExampleThrottler() {
 	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	sent := 0
 	for range 1000 {
-		if throttler.Allow(now, 1, retry.Permanent()) {
+		if permit, ok := throttler.Allow(now, 1, retry.Permanent()); ok {
 			sent++
-			throttler.Report(now, 1, false, retry.Transient())
+			throttler.Report(now, permit, false, retry.Transient())
 		}
 	}
 	fmt.Println(sent < 20)

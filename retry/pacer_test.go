@@ -517,7 +517,7 @@ func TestAnAttemptThatWasNotSentIsNotCounted(t *testing.T) {
 				assert.ErrorIs(t, err, context.DeadlineExceeded)
 				assert.Equal(t, timeout, queue.Waited)
 			}
-			assert.True(t, circuit.Allow(time.Now(), 1, retry.Permanent()), "the circuit is closed")
+			assert.True(t, allowed(circuit, time.Now()), "the circuit is closed")
 			assert.Len(t, h.Attempts(), 1)
 		})
 	}

@@ -121,7 +121,7 @@ func try[T any](ctx context.Context, c *call, op func(context.Context) (T, error
 	defer func() {
 		if !returned {
 			a.drop()
-			c.abandon(c.attempt)
+			c.abandon()
 		}
 	}()
 	c.attemptStarted()
@@ -151,6 +151,7 @@ type call struct {
 	start    time.Time
 	class    Classification // of the last failure
 	previous time.Duration  // the last wait
+	permit   Permit         // of the attempt that the limit allowed last
 	words    rand.Source    // made at the first retry: most calls never draw
 }
 
@@ -197,7 +198,7 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	ctxErr := wait(ctx, c.config.Clock, d.Wait)
 	c.waitEnded(ctxErr)
 	if ctx.Err() != nil { // also if the observer ended it just now
-		c.abandon(c.attempt + 1)
+		c.abandon()
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	return nil, true
@@ -265,7 +266,12 @@ func (c *call) cancelled(ctx context.Context, wait time.Duration, last error) er
 // allowed asks the limit, if there is one, for the next attempt.
 func (c *call) allowed() bool {
 	l := c.config.Limit
-	return l == nil || l.Allow(c.config.Clock.Now(), c.attempt+1, c.class)
+	if l == nil {
+		return true
+	}
+	var ok bool
+	c.permit, ok = l.Allow(c.config.Clock.Now(), c.attempt+1, c.class)
+	return ok
 }
 
 // report tells the limit how the attempt ended.
@@ -273,16 +279,16 @@ func (c *call) report(ctx context.Context, ok bool) {
 	switch l := c.config.Limit; {
 	case l == nil:
 	case !ok && (ctx.Err() != nil || c.class.kind == unsent):
-		c.abandon(c.attempt)
+		c.abandon()
 	default:
-		l.Report(c.config.Clock.Now(), c.attempt, ok, c.class)
+		l.Report(c.config.Clock.Now(), c.permit, ok, c.class)
 	}
 }
 
 // abandon tells the limit that an attempt it allowed comes to nothing.
-func (c *call) abandon(number int) {
+func (c *call) abandon() {
 	if l := c.config.Limit; l != nil {
-		l.Abandon(c.config.Clock.Now(), number)
+		l.Abandon(c.config.Clock.Now(), c.permit)
 	}
 }
 
