@@ -11,7 +11,8 @@ const windowSlots = 10
 type slidingWindow struct {
 	length time.Duration
 	slots  [windowSlots + 1]int64
-	at     int64 // index of the newest slot since the Unix epoch
+	first  time.Time // that it was told; a wall clock that is set does not move a Sub
+	at     int64     // index of the newest slot, counted from first
 }
 
 func (w *slidingWindow) add(now time.Time, n int64) {
@@ -30,7 +31,10 @@ func (w *slidingWindow) sum(now time.Time) int64 {
 
 // advance forgets the slots that have left the window.
 func (w *slidingWindow) advance(now time.Time) {
-	at := max(now.UnixNano(), 0) / int64(w.length/windowSlots)
+	if w.first.IsZero() {
+		w.first = now
+	}
+	at := max(int64(now.Sub(w.first)), 0) / int64(w.length/windowSlots)
 	if at-w.at >= int64(len(w.slots)) {
 		clear(w.slots[:])
 		w.at = at
