@@ -57,7 +57,7 @@ fuzz:
 	done; rm -f fuzz.log
 
 golden:
-	@$(GO) test ./fakeclock ./retry/trace ./scripted ./cmd/retrysim -update
+	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim -update
 
 # The comparisons with other libraries write their figures to BENCH.txt; the
 # one of clocks takes about three minutes.

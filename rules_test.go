@@ -51,7 +51,7 @@ var rooms = []room{
 		why: "testing/synctest needs a *testing.T; the command must not"},
 	{folder: "scripted", ours: []string{"retry", "retry/provider"}, theirs: []string{clockwork}, std: []string{"net/http"},
 		why: "a script plays in front of any retry code, on any clock"},
-	{folder: "scripted/wire", ours: []string{"scripted", "retry/"}, theirs: []string{clockwork}, std: []string{"net/http"},
+	{folder: "scripted/wire", ours: []string{"scripted", "retry", "retry/"}, theirs: []string{clockwork}, std: []string{"net/http"},
 		why: "the script as a server"},
 	{folder: "propertytest/verdict", ours: []string{"retry", "retry/trace"},
 		why: "rules over a trace serve the command too: no rapid, no testing"},

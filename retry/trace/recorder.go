@@ -149,7 +149,7 @@ func (s *recordedStream) Recv() (retry.StreamChunk, error) {
 	switch {
 	case err == nil:
 		e.Kind = Chunk
-		e.Chunk, e.Size = describe(chunk)
+		e.Chunk, e.Size = Describe(chunk)
 	case err == io.EOF:
 		e.Kind, s.over = EOF, true
 	default:
@@ -160,8 +160,9 @@ func (s *recordedStream) Recv() (retry.StreamChunk, error) {
 	return chunk, err
 }
 
-// describe returns the kind of a chunk and the bytes of its content.
-func describe(chunk retry.StreamChunk) (kind string, size int) {
+// Describe returns the kind of a chunk and the bytes of its content, as events
+// of the kind [Chunk] have them.
+func Describe(chunk retry.StreamChunk) (kind string, size int) {
 	switch c := chunk.(type) {
 	case retry.TextDelta:
 		return "text", len(c.Delta)

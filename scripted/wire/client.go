@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// TB is the part of a test that [Client] needs. *testing.T and *rapid.T
+// satisfy it.
+type TB interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
+
+// Local is a server that is reached without a network. In a bubble of
+// testing/synctest everything about it is on virtual time.
+type Local struct {
+	*Server
+	HTTP *http.Client // reaches the server whatever host is asked for
+	URL  string       // of the server, such as http://model.test; paths go behind it
+
+	network *network
+	http    *http.Server
+	stop    context.CancelFunc
+	served  chan struct{}
+	close   sync.Once
+}
+
+// Client starts a server that plays the script until the test ends. A script
+// with a mistake fails the test.
+func Client(t TB, script string, c Config) *Local {
+	t.Helper()
+	s, err := scripted.Parse("script", script)
+	if err != nil {
+		t.Fatalf("wire: %v", err)
+	}
+	l := Start(s, c)
+	t.Cleanup(l.Close)
+	return l
+}
+
+// Start starts a server that plays the script until it is closed. In a bubble
+// it must be closed in the bubble.
+func Start(s *scripted.Script, c Config) *Local {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &Local{Server: Handler(s, c), URL: "http://model.test", network: newNetwork(), stop: stop, served: make(chan struct{})}
+	l.http = &http.Server{
+		Handler:     l.Server,
+		ConnState:   l.ConnState,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	l.HTTP = &http.Client{Transport: &http.Transport{DialContext: l.DialContext, DisableCompression: true}}
+	go func() {
+		defer close(l.served)
+		l.http.Serve(l.network)
+	}()
+	return l
+}
+
+// DialContext connects to the server, whatever the address, for clients that
+// make their own [http.Transport].
+func (l *Local) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	return l.network.dial(ctx)
+}
+
+// Close ends the server, its connections and its requests.
+func (l *Local) Close() {
+	l.close.Do(func() {
+		l.HTTP.CloseIdleConnections()
+		l.stop()
+		l.http.Close()
+		<-l.served
+		l.drained() // net/http waits for 500 ms before it closes some connections
+	})
+}

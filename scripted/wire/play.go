@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// play is a run through the script, with the record of it.
+type play struct {
+	clock  clockwork.Clock
+	start  time.Time
+	player *scripted.Player
+
+	mu       sync.Mutex
+	events   trace.Trace
+	requests int
+	calls    map[place]*call
+	last     uint64 // number of the latest call
+}
+
+// place is where the requests of a logical call get their turns.
+type place struct {
+	lane  string
+	block int
+}
+
+// call is a logical call, as far as a server can tell one.
+type call struct {
+	number   uint64
+	attempts int
+	complete bool // it got a complete answer: the next request begins another
+}
+
+func newPlay(s *scripted.Script, clock clockwork.Clock) *play {
+	return &play{clock: clock, start: clock.Now(), player: scripted.NewPlayer(s), calls: make(map[place]*call)}
+}
+
+func (p *play) copy() trace.Trace {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.events)
+}
+
+// attempt is a request as the record knows it.
+type attempt struct {
+	play   *play
+	call   *call
+	number int // in its call
+	id     int // of all requests
+}
+
+// next counts a request, unless it has been counted.
+func (p *play) next() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+	return p.requests
+}
+
+// take gives the request its turn and records it. A request that is no call of
+// the API takes no turn.
+func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*attempt, scripted.Taken, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var taken scripted.Taken
+	var err error
+	if valid {
+		taken, err = p.player.Take(r)
+	}
+	at := place{taken.Lane, taken.Block}
+	c := p.calls[at]
+	if c == nil || c.complete && at.block == 0 {
+		p.last++
+		c = &call{number: p.last}
+		p.calls[at] = c
+	}
+	c.attempts++
+	a := &attempt{play: p, call: c, number: c.attempts, id: id}
+	seen.Kind, seen.Lane = trace.Attempt, taken.Lane
+	p.add(a, seen)
+	return a, taken, err
+}
+
+// add records an event of the attempt that happens now. The caller has locked
+// p.
+func (p *play) add(a *attempt, e trace.Event) {
+	e.At, e.Call, e.Attempt = p.clock.Now().Sub(p.start), a.call.number, a.number
+	p.events = append(p.events, e)
+}
+
+func (a *attempt) record(e trace.Event) {
+	a.play.mu.Lock()
+	defer a.play.mu.Unlock()
+	a.play.add(a, e)
+}
+
+// completed notes that the answer arrived whole.
+func (a *attempt) completed() {
+	a.play.mu.Lock()
+	defer a.play.mu.Unlock()
+	a.call.complete = true
+}
+
+// Headers returns the names of the headers that the record keeps, in lower
+// case: those of a request that say which attempt the client believes it is
+// and what it accepts, and those of an answer that say when to come again. No
+// value of another header enters it.
+func Headers() []string { return slices.Clone(headers) }
+
+var headers = []string{
+	"accept",
+	"amz-sdk-request",
+	"connection",
+	"content-type",
+	"retry-after",
+	"retry-after-ms",
+	"retry-attempt",
+	"x-should-retry",
+	"x-stainless-retry-count",
+}
+
+// allowed returns what the record keeps of a header.
+func allowed(h http.Header) map[string]string {
+	var out map[string]string
+	for _, name := range headers {
+		if v := h.Get(name); v != "" {
+			if out == nil {
+				out = make(map[string]string)
+			}
+			out[name] = v
+		}
+	}
+	return out
+}
+
+func hash(body []byte) string {
+	if len(body) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// Texts of the record: what a server has to say of an attempt that is neither
+// the provider's nor the script's.
+const (
+	textGone     = "the client has gone"
+	textNoPath   = "unknown path"
+	textInvalid  = "no valid request of the format"
+	textTooLarge = "the body is too large"
+	textUsedUp   = "the script is used up"
+	textNoLane   = "no lane of the script fits"
+	textReset    = "reset"
+	textCut      = "cut"
+	textHung     = "nothing ended the wait"
+)
+
+// misfit returns the text for a request for which the script has no turn.
+func misfit(err error) string {
+	if errors.As(err, new(*scripted.NoLaneError)) {
+		return textNoLane
+	}
+	return textUsedUp
+}

@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// stream sends an answer piece by piece.
+func (x *exchange) stream(steps []scripted.Step, end scripted.Ending) {
+	contentType, e := x.protocol.stream(x.request)
+	x.w.Header().Set("Content-Type", contentType)
+	x.w.Header().Set("Cache-Control", "no-cache")
+	x.head(http.StatusOK)
+	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK, Gone: x.gone()})
+	if !failsAtOnce(steps, end) {
+		x.write(e.open())
+	}
+	for _, s := range steps {
+		if !x.wait(s.Pause, e.keepAlive) {
+			x.left()
+		}
+		if s.Chunk == nil {
+			continue
+		}
+		x.write(e.chunk(s.Chunk))
+		if x.gone() {
+			x.left()
+		}
+		x.attempt.record(chunkEvent(s.Chunk))
+	}
+	x.end(end, e)
+}
+
+// failsAtOnce reports whether the first event of the stream is its failure.
+func failsAtOnce(steps []scripted.Step, end scripted.Ending) bool {
+	for _, s := range steps {
+		if s.Chunk != nil {
+			return false
+		}
+	}
+	switch end.(type) {
+	case scripted.Transient, scripted.Permanent, scripted.Status:
+		return true
+	}
+	return false
+}
+
+// left records that the client did not wait for the end of the stream.
+func (x *exchange) left() {
+	x.broke(textGone)
+}
+
+// broke records how a stream broke, and breaks the connection.
+func (x *exchange) broke(text string) {
+	x.attempt.record(trace.Event{Kind: trace.Broken, Error: text, Gone: x.gone()})
+	panic(http.ErrAbortHandler)
+}
+
+// end ends a stream as the script says.
+func (x *exchange) end(end scripted.Ending, e encoder) {
+	switch end := end.(type) {
+	case nil, scripted.Finish:
+		x.attempt.record(trace.Event{Kind: trace.EOF, Gone: x.gone()})
+		x.attempt.completed()
+	case scripted.EOF:
+		x.attempt.record(trace.Event{Kind: trace.EOF, Gone: x.gone()})
+	case scripted.Cut:
+		x.broke(textCut)
+	case scripted.Stall:
+		x.hang(e.keepAlive)
+		x.broke(x.silence())
+	default:
+		s := refusalOf(x.protocol, end)
+		event := e.fail(s)
+		if event == nil {
+			x.broke(s.String())
+		}
+		x.write(event)
+		x.attempt.record(trace.Event{Kind: trace.Broken, Error: s.String(), Gone: x.gone()})
+	}
+}
+
+// whole sends an answer in one piece. One that breaks does so half-way.
+func (x *exchange) whole(steps []scripted.Step, end scripted.Ending) {
+	var pauses time.Duration
+	for _, s := range steps {
+		pauses += s.Pause
+	}
+	if !x.wait(pauses, nil) {
+		x.attempt.record(trace.Event{Kind: trace.Failed, Error: textGone, Gone: true})
+		return
+	}
+	switch end.(type) {
+	case scripted.Transient, scripted.Permanent, scripted.Status:
+		x.refuse(refusalOf(x.protocol, end), "")
+		return
+	}
+	m := collect(steps)
+	body := x.protocol.answer(x.request, m)
+	_, early := end.(scripted.EOF)
+	complete := end == nil
+	if _, ok := end.(scripted.Finish); ok {
+		complete = true
+	}
+	if !early {
+		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	if !complete {
+		body = body[:len(body)/2]
+	}
+	x.w.Header().Set("Content-Type", jsonType)
+	x.head(http.StatusOK)
+	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK, Gone: x.gone()})
+	x.write(body)
+	if !complete {
+		x.end(end, plainStream{})
+		return
+	}
+	if x.gone() {
+		x.left()
+	}
+	for _, s := range steps {
+		if s.Chunk != nil {
+			x.attempt.record(chunkEvent(s.Chunk))
+		}
+	}
+	x.end(end, plainStream{})
+}
+
+// chunkEvent is a chunk as the record has it.
+func chunkEvent(chunk retry.StreamChunk) trace.Event {
+	e := trace.Event{Kind: trace.Chunk}
+	e.Chunk, e.Size = trace.Describe(chunk)
+	return e
+}
