@@ -134,8 +134,11 @@ func (r *Run) evaluate(e scripted.Expect, about func(Call) bool) Result {
 			out = &result
 		}
 	}
-	if out == nil {
+	switch {
+	case out == nil:
 		panic("simulate: an expectation about no call")
+	case e.Open && !out.found && out.value != "":
+		out.Got += ", and elsewhere something else: there is no one value to fill in"
 	}
 	return *out
 }

@@ -92,7 +92,8 @@ func TestProblems(t *testing.T) {
 		`lane "a" { call { reset } }`: `scripted: request 2 is past its call block of line 1 in lane "a" (it has 1 turn)`,
 		"hang":                        "scripted: nothing ended the hang in 365 days (a timeout or a cancel would)",
 		`ok "a" stall`:                "scripted: nothing ended the stall in 365 days (a timeout or a cancel would)",
-		"policy exp:attempts=unlimited,base=0s; 503 forever": "simulate: script does not end: fakeclock: busy loop: 100000 calls on the clock while it stands at +0s: a loop that waits for no time, or for time that only a wait would move",
+		`lane "a" when model=m { ok }; lane "b" when model=m-1 { ok }; lane "c" when model=m* { ok }`: `simulate: found no request that comes to lane "c": the lanes before take what was tried (say more exactly when they do)`,
+		"policy exp:attempts=unlimited,base=0s; 503 forever":                                          "simulate: script does not end: fakeclock: busy loop: 100300 calls on the clock while it stands at +0s: a loop that waits for no time, or for time that only a wait would move",
 	}
 	for script, want := range tests {
 		r := simulate.Check(parse(t, script+"; expect attempts == 1"))
@@ -109,6 +110,36 @@ func TestProblems(t *testing.T) {
 	assert.Empty(t, r.Failed())
 	assert.False(t, r.OK())
 	assert.True(t, simulate.Check(parse(t, "ok")).OK(), "what expects nothing is not disappointed")
+}
+
+// The callers of a lane come to that lane, whatever the others take.
+func TestEveryLaneGetsItsCalls(t *testing.T) {
+	for _, script := range []string{
+		`lane "a" when model=gpt { ok "a" }; lane "b" when model=gpt* { ok "b" }`,
+		`lane "a" when x-a="" { ok "a" }; ok "outside"`,
+		`lane "a" when model=scripted { ok "a" }; ok "outside"`,
+		`lane "a" when model=scripted path="" { ok "a" }; lane "b" when path=/v1* { ok "b" }; lane "c" when x-k=v { ok "c" }; ok "outside"`,
+		`lane "c" when x-k=v* { ok "c" }; lane "a" when model=m { ok "a" }; lane "b" { ok "b" }`,
+	} {
+		r := simulate.Check(parse(t, script))
+		require.Empty(t, r.Problems, script)
+		for _, c := range r.Calls {
+			want := c.Lane
+			if want == "" {
+				want = "outside"
+			}
+			assert.Equal(t, want, c.Text(), script)
+		}
+	}
+}
+
+// However many calls there are, they end.
+func TestAsManyCallsAsThereMayBe(t *testing.T) {
+	run, err := simulate.Play(parse(t, fmt.Sprintf("calls %d at once; 503 x%[1]d; ok forever", scripted.MaxCalls)), simulate.Options{})
+	require.NoError(t, err)
+	require.Len(t, run.Calls, scripted.MaxCalls)
+	assert.Equal(t, scripted.Success, run.Calls[scripted.MaxCalls-1].Outcome)
+	assert.Equal(t, 2, run.Calls[scripted.MaxCalls-1].Attempts)
 }
 
 // The calls of a run at once meet each other in the order of their numbers,
@@ -182,6 +213,16 @@ func TestEdit(t *testing.T) {
 			assert.Equal(t, want, edit.Value, text)
 		}
 	}
+	r := simulate.Check(parse(t, "policy exp:base=1s,jitter=none; transient x2; ok x2; calls 2; expect attempts == ?; expect wait[*] == ?; expect wait[9] == ?"))
+	var got []string
+	for _, c := range r.Failed() {
+		got = append(got, c.Got)
+	}
+	assert.Equal(t, []string{
+		"3 (call 1), and elsewhere something else: there is no one value to fill in",
+		"1s (call 1), and elsewhere something else: there is no one value to fill in",
+		"only 2 (call 1)",
+	}, got)
 	edit, ok := simulate.Check(parse(t, `ok; expect error == "x"`)).Checks[0].Edit()
 	assert.True(t, ok, "no error is a text, the empty one")
 	assert.Empty(t, edit.Value)

@@ -66,8 +66,12 @@ func Play(s *scripted.Script, o Options) (*Run, error) {
 	}
 	run.Calls = plan(s)
 	run.Call = &run.Calls[0]
-	err := fakeclock.Run(fakeclock.Config{MaxEvents: maxEvents, BusyLoop: maxEvents}, func(clock *fakeclock.Clock) error {
+	most := maxEvents + eventsOfCall*len(run.Calls)
+	err := fakeclock.Run(fakeclock.Config{MaxEvents: most, BusyLoop: most}, func(clock *fakeclock.Clock) error {
 		t := newTable(s, run, clock)
+		if err := t.meet(); err != nil {
+			return err
+		}
 		defer t.finish()
 		if !s.AtOnce {
 			for i := range run.Calls {
@@ -85,7 +89,10 @@ func Play(s *scripted.Script, o Options) (*Run, error) {
 		}
 		return group.Wait()
 	})
-	if err != nil {
+	switch {
+	case errors.As(err, new(*unreachedError)):
+		return nil, err
+	case err != nil:
 		return nil, &EndlessError{Name: s.Name, Err: err}
 	}
 	return run, nil
@@ -106,9 +113,12 @@ func (e *EndlessError) Error() string {
 // Unwrap returns the report of the clock.
 func (e *EndlessError) Unwrap() error { return e.Err }
 
-// maxEvents is how much may happen in a run, or at one instant of it, before it
-// counts as endless: a policy without a limit meets a failure that is forever.
-const maxEvents = 100_000
+// How much may happen in a run, or at one instant of it, before it counts as
+// endless: a policy without a limit meets a failure that is forever.
+const (
+	maxEvents    = 100_000
+	eventsOfCall = 300 // and as many for each call
+)
 
 // pick returns the override if there is one, else what the script says, else
 // the default.
@@ -151,6 +161,7 @@ type table struct {
 	run      *Run
 	inner    *scripted.Model
 	recorder *trace.Recorder
+	requests map[string]scripted.Request // lane: what its callers ask
 }
 
 func newTable(s *scripted.Script, run *Run, clock *fakeclock.Clock) *table {
@@ -161,7 +172,8 @@ func newTable(s *scripted.Script, run *Run, clock *fakeclock.Clock) *table {
 
 // call makes one call and reads its stream.
 func (t *table) call(clock *fakeclock.Clock, c *Call) {
-	inner, request := t.presents(c.Lane)
+	request := t.requests[c.Lane]
+	inner := t.inner.As(request.Model)
 	inner.Clock = clock
 	model, err := retry.NewModel(inner, retry.Config{
 		Policy: t.run.Policy,
@@ -226,40 +238,77 @@ func (t *table) context(clock *fakeclock.Clock, c *Call) (context.Context, func(
 	}
 }
 
-// presents returns what the requests of a lane's callers look like: they meet
-// its conditions.
-func (t *table) presents(lane string) (*scripted.Model, scripted.Request) {
-	inner, header, request := t.inner.As(t.inner.Model()), make(map[string]string), scripted.Request{}
+// meet finds for each lane a request that comes to it: one that meets its
+// conditions and those of no lane before.
+func (t *table) meet() error {
+	lanes := make(map[string]scripted.Lane)
 	for _, l := range t.script.Lanes {
-		if l.Name != lane {
+		lanes[l.Name] = l
+	}
+	t.requests = make(map[string]scripted.Request)
+	player := scripted.NewPlayer(t.script)
+	for _, c := range t.run.Calls {
+		if _, ok := t.requests[c.Lane]; ok {
 			continue
 		}
-		for _, f := range l.When {
-			value := strings.TrimSuffix(f.Value, "*")
-			switch f.Name {
-			case "model":
-				inner = t.inner.As(value)
-			case "path":
-				request.Path = value
-			default:
-				header[f.Name] = value
+		var ok bool
+		if t.requests[c.Lane], ok = t.requestTo(lanes[c.Lane], player); !ok {
+			return &unreachedError{c.Lane}
+		}
+	}
+	return nil
+}
+
+// requestTo returns the simplest request that comes to the lane. The player's
+// turns are not those of the run.
+func (t *table) requestTo(l scripted.Lane, player *scripted.Player) (request scripted.Request, ok bool) {
+	for _, other := range []string{"", "other"} { // what the lane does not care about
+		for _, rest := range []string{"", "-1"} { // what may follow where it says *
+			request = presents(l, t.inner.Model(), other, rest)
+			if taken, _ := player.Take(request); taken.Lane == l.Name {
+				return request, true
 			}
 		}
 	}
-	request.Header = func(name string) string { return header[name] }
-	return inner, request
+	return request, false
+}
+
+// presents returns a request that meets the conditions of a lane.
+func presents(l scripted.Lane, model, other, rest string) scripted.Request {
+	values := map[string]string{"model": model + other, "path": other}
+	for _, f := range l.When {
+		value, open := strings.CutSuffix(f.Value, "*")
+		if open {
+			value += rest
+		}
+		values[f.Name] = value
+	}
+	return scripted.Request{Model: values["model"], Path: values["path"], Header: func(name string) string {
+		if value, ok := values[name]; ok {
+			return value
+		}
+		return other
+	}}
+}
+
+// unreachedError is the error of a lane whose callers would be answered by
+// another.
+type unreachedError struct{ lane string }
+
+func (e *unreachedError) Error() string {
+	what := fmt.Sprintf("lane %q", e.lane)
+	if e.lane == "" {
+		what = "the turns outside lanes"
+	}
+	return fmt.Sprintf("simulate: found no request that comes to %s: the lanes before take what was tried (say more exactly when they do)", what)
 }
 
 // finish hands out the trace and judges the calls.
 func (t *table) finish() {
 	t.run.Trace = t.recorder.Trace()
-	for i := range t.run.Calls {
-		c := &t.run.Calls[i]
-		for _, e := range t.run.Trace {
-			if e.Call == c.Number {
-				c.Events = append(c.Events, e)
-			}
-		}
+	for _, e := range t.run.Trace {
+		c := &t.run.Calls[e.Call-1]
+		c.Events = append(c.Events, e)
 	}
 	t.run.Checks = results(t.script, t.run)
 }
