@@ -1,0 +1,183 @@
+package fleet
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Counts is what happened, in numbers. Every attempt that was begun ends in
+// one of Succeeded, Failed, Refused, Limited, Permanent, TimedOut and Late; every
+// call in Succeeded, Unstarted, Exhausted, and so on to Expired; what the
+// horizon cut off, in none.
+type Counts struct {
+	Calls   int64 // begun
+	Tries   int64 // first attempts
+	Retries int64 // attempts after the first
+
+	// How attempts ended.
+	Succeeded int64 // and with them their calls
+	Failed    int64 // served, with a transient error
+	Refused   int64 // turned away: the queue is full, load is shed, a refusal
+	Limited   int64 // turned away by a limiter
+	Permanent int64
+	TimedOut  int64
+	Late      int64 // calls that a late answer ended, among Succeeded
+
+	// How calls ended without success.
+	Unstarted    int64 // the limit refused the first attempt
+	Exhausted    int64 // no attempt was left
+	Denied       int64 // the limit refused a retry
+	Ended        int64 // by a permanent error
+	OutOfTime    int64 // by the policy's own time limit
+	LongHint     int64 // because the server asked for more time than the policy gives
+	Expired      int64 // by the call's deadline
+	TokensUsed   int64 // of calls that succeeded
+	TokensWasted int64 // of attempts that failed when served, or were given up on while the server had them
+	Cost         int64 // of TokensUsed, in trillionths of the currency
+	CostWasted   int64
+
+	// The server's work, and what of it was for nothing.
+	Served       int64 // requests, in all
+	ServedLate   int64 // of them, when nobody waited for the answer any more
+	ServedFailed int64 // of them, with a failure
+	Dropped      int64 // expired requests, which were not served
+	Busy         int64 // nanoseconds of service
+}
+
+// fields lists the counts, for adding and for writing.
+func (c *Counts) fields() [26]*int64 {
+	return [...]*int64{
+		&c.Calls, &c.Tries, &c.Retries,
+		&c.Succeeded, &c.Failed, &c.Refused, &c.Limited, &c.Permanent, &c.TimedOut, &c.Late,
+		&c.Unstarted, &c.Exhausted, &c.Denied, &c.Ended, &c.OutOfTime, &c.LongHint, &c.Expired,
+		&c.TokensUsed, &c.TokensWasted, &c.Cost, &c.CostWasted,
+		&c.Served, &c.ServedLate, &c.ServedFailed, &c.Dropped, &c.Busy,
+	}
+}
+
+// Add adds other counts.
+func (c *Counts) Add(other Counts) {
+	to, from := c.fields(), other.fields()
+	for i := range to {
+		*to[i] += *from[i]
+	}
+}
+
+// Attempts returns how many attempts were begun.
+func (c Counts) Attempts() int64 { return c.Tries + c.Retries }
+
+// GaveUp returns how many calls ended without success.
+func (c Counts) GaveUp() int64 {
+	return c.Unstarted + c.Exhausted + c.Denied + c.Ended + c.OutOfTime + c.LongHint + c.Expired
+}
+
+// Interval is one step of the series.
+type Interval struct {
+	Start time.Duration
+	Counts
+	Queue   int64 // waiting at its end
+	Serving int64 // in service at its end
+}
+
+// Result is a run in integers.
+type Result struct {
+	Seed     uint64
+	Horizon  time.Duration // what was simulated, less if interrupted
+	Interval time.Duration
+	Events   int64
+	Series   []Interval
+	Groups   []GroupResult
+	Total    Counts
+
+	// Waiting and Serving are the areas below the number of waiting requests
+	// and of those in service, in request-nanoseconds: divided by the horizon,
+	// the means.
+	Waiting, Serving Area
+	Arrived          int64         // requests that reached the server
+	LastEnd          time.Duration // when the last call ended
+	// Limiters is how many requests each turned away: which limit was binding.
+	Limiters []int64
+	// FaultsEnd is when the last fault was over, -1 if there was none.
+	FaultsEnd time.Duration
+	// RecoveredAt is when the run recovered; -1 if it did not, or had no fault
+	// to recover from.
+	RecoveredAt time.Duration
+	// Collapsed says that in the last tenth of the run less than a tenth of
+	// the calls begun succeeded.
+	Collapsed bool
+	// Interrupted says that the run was stopped before the horizon.
+	Interrupted bool
+}
+
+// GroupResult is the part of a group.
+type GroupResult struct {
+	Name string
+	Counts
+	Latency Histogram // of the calls that succeeded, from their start
+	GaveUp  Histogram // of those that did not, until they gave up
+}
+
+// Area is a sum of products that does not overflow.
+type Area struct{ Hi, Lo uint64 }
+
+func (a *Area) add(n, d uint64) {
+	hi, lo := bits.Mul64(n, d)
+	var carry uint64
+	a.Lo, carry = bits.Add64(a.Lo, lo, 0)
+	a.Hi += hi + carry
+}
+
+// Over returns the area divided by a time, in millionths.
+func (a Area) Over(d time.Duration) int64 {
+	hi, lo := bits.Mul64(a.Lo, million)
+	hi += a.Hi * million
+	if d <= 0 || hi >= uint64(d) {
+		return 0
+	}
+	q, _ := bits.Div64(hi, lo, uint64(d))
+	return int64(q)
+}
+
+// recovery finds out whether and when the run recovered, and whether it has
+// collapsed.
+func (r *Result) judge(rule Recovery) {
+	if rule == (Recovery{}) {
+		rule = Recovery{Share: 900_000, Window: 5 * time.Second}
+	}
+	r.RecoveredAt = -1
+	if r.FaultsEnd >= 0 {
+		r.RecoveredAt = r.recoveredAt(rule)
+	}
+	var tail Counts
+	for _, i := range r.Series[len(r.Series)-max(len(r.Series)/10, min(len(r.Series), 1)):] {
+		tail.Add(i.Counts)
+	}
+	r.Collapsed = tail.Calls > 0 && tail.Succeeded*10 < tail.Calls
+}
+
+func (r *Result) recoveredAt(rule Recovery) time.Duration {
+	n := int(max((rule.Window+r.Interval-1)/r.Interval, 1))
+	for first := range r.Series {
+		if r.Series[first].Start < r.FaultsEnd || first+n > len(r.Series) {
+			continue
+		}
+		var calls, succeeded int64
+		for _, i := range r.Series[first : first+n] {
+			calls += i.Calls
+			succeeded += i.Succeeded
+		}
+		if succeeded*million >= calls*int64(rule.Share) {
+			return r.Series[first].Start
+		}
+	}
+	return -1
+}
+
+// Recovery returns how long after the last fault the run recovered; ok is
+// false if it has not by the horizon, or if there was no fault.
+func (r *Result) Recovery() (d time.Duration, ok bool) {
+	if r.RecoveredAt < 0 {
+		return 0, false
+	}
+	return r.RecoveredAt - r.FaultsEnd, true
+}
