@@ -30,7 +30,7 @@ func (s *sim) begin(i uint32) {
 func (s *sim) first(i uint32) {
 	sl := &s.slots[i]
 	g := &s.groups[sl.group]
-	if l := s.limitOf(g, i); l != nil && !l.Allow(s.time(), 1, retry.Classification{}) {
+	if l := s.limitOf(g, i); l != nil && !s.allowed(l, i, 1, retry.Classification{}) {
 		if len(g.outer) > 0 {
 			s.surface(i, retry.Transient(), retry.Refused) // as retry.RefusedError is
 			return
@@ -40,6 +40,27 @@ func (s *sim) first(i uint32) {
 		return
 	}
 	s.try(i, 0)
+}
+
+// allowed asks a limit for an attempt, and keeps its permit.
+func (s *sim) allowed(l retry.Limit, i uint32, number int, class retry.Classification) bool {
+	permit, ok := l.Allow(s.time(), number, class)
+	for int(i) >= len(s.permits) {
+		s.permits = append(s.permits, 0)
+	}
+	if ok {
+		s.permits[i] = permit
+	}
+	return ok
+}
+
+// permit returns what the limit said of the attempt; 0 of one that was made
+// before there was a limit.
+func (s *sim) permit(i uint32) retry.Permit {
+	if int(i) >= len(s.permits) {
+		return 0
+	}
+	return s.permits[i]
 }
 
 // inner is how many attempts the innermost layer has made in its present
@@ -152,12 +173,11 @@ func (s *sim) succeeded(i uint32) {
 	g := &s.groups[sl.group]
 	c := &s.counts[sl.group]
 	if l := s.limitOf(g, i); l != nil {
-		n := s.inner(i)
 		var class retry.Classification
-		if n > 1 {
+		if s.inner(i) > 1 {
 			class = sl.class.classification()
 		}
-		l.Report(s.time(), n, true, class)
+		l.Report(s.time(), s.permit(i), true, class)
 	}
 	c.Succeeded++
 	if in, out := s.tokens(i); in+out > 0 {
@@ -178,7 +198,7 @@ func (s *sim) timedOut(i uint32) {
 	}
 	if g.deadline > 0 && s.now-sl.start >= g.deadline {
 		if l := s.limitOf(g, i); l != nil {
-			l.Abandon(s.time(), s.inner(i))
+			l.Abandon(s.time(), s.permit(i))
 		}
 		s.counts[sl.group].Expired++
 		s.end(i, false)
@@ -213,7 +233,7 @@ func (s *sim) failed(i uint32, hint int64) {
 	n := s.inner(i)
 	limit := s.limitOf(g, i)
 	if limit != nil {
-		limit.Report(s.time(), n, false, class)
+		limit.Report(s.time(), s.permit(i), false, class)
 	}
 	f := retry.Failure{Attempt: n, Class: class, Elapsed: time.Duration(s.now - sl.start)}
 	if len(g.outer) > 0 {
@@ -233,7 +253,7 @@ func (s *sim) failed(i uint32, hint int64) {
 		s.end(i, false)
 		return
 	}
-	if d.Retry() && limit != nil && !limit.Allow(s.time(), n+1, class) {
+	if d.Retry() && limit != nil && !s.allowed(limit, i, n+1, class) {
 		d.Reason = retry.Refused
 	}
 	if !d.Retry() {

@@ -41,8 +41,8 @@ type sim struct {
 	hints    []int64 // by slot: the Retry-After on its way to the client; nil without a network
 	extra    []layer // by slot: the layers around, depth of them each; nil without
 	depth    int
-	previous []int64 // by slot: the last wait; nil where no policy asks
-	limits   []retry.Limit
+	previous []int64        // by slot: the last wait; nil where no policy asks
+	permits  []retry.Permit // by slot: of the attempt that a limit allowed last
 	events   int64
 	counts   []Counts // of the interval so far, by group
 	totals   []GroupResult
