@@ -59,33 +59,35 @@ func sleptToDeadline(c *call) []Finding {
 }
 
 // cut reports whether it was the context that ended the call: it ended, or left
-// no time, while the policy would have gone on.
-func (c *call) cut() bool {
+// no time, while the policy would have gone on. Where chance decided, or a limit
+// on the whole call may have come into it, only may is true.
+func (c *call) cut() (must, may bool) {
 	if c.end == nil || c.end.Error == "" {
-		return false
+		return false, false
 	}
 	cancelled := c.cancel != nil && c.cancel.At <= c.end.At
 	a, ok := c.last()
 	if !ok {
-		return cancelled
+		return cancelled, cancelled
 	}
 	if a.failed == nil {
-		return cancelled && a.opened == nil
+		return cancelled && a.opened == nil, cancelled
 	}
 	if c.end.Reason != "" {
-		return c.end.Reason == retry.Cancelled.String()
+		said := c.end.Reason == retry.Cancelled.String()
+		return said, said
 	}
 	i := len(c.attempts) - 1
-	must, mustNot := c.goesOn(i)
-	if mustNot {
-		return false
+	least, most, known := c.asked(i)
+	if !known {
+		return false, cancelled && !a.permanent() && a.number < c.most()
 	}
-	least, _, known := c.asked(i)
-	return must && cancelled || known && !c.timeLeft(i, least)
+	goesOn, _ := c.goesOn(i)
+	return goesOn && (cancelled || !c.timeLeft(i, least)), cancelled || !c.timeLeft(i, most)
 }
 
 func lostCancel(c *call) []Finding {
-	if !c.cut() || c.end.Is == nil || slices.Contains(c.end.Is, trace.IsCause) {
+	if must, _ := c.cut(); !must || c.end.Is == nil || slices.Contains(c.end.Is, trace.IsCause) {
 		return nil
 	}
 	a, _ := c.last()

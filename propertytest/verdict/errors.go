@@ -21,11 +21,11 @@ func lostError(c *call) []Finding {
 	f := finding(a, "attempt %d failed with %q, the caller got %q", a.number, a.failed.Error, c.end.Error)
 	f.At = c.end.At
 	matches := slices.Contains(c.end.Is, trace.IsLast)
+	must, may := c.cut()
 	switch {
-	case c.cut():
-		if matches {
-			return nil
-		}
+	case may && matches && slices.Contains(c.end.Is, trace.IsContext):
+		return nil
+	case must && !matches:
 		f.Level = c.spec.level(LastError)
 	case matches:
 		f.What += ", which wraps it"

@@ -1,0 +1,151 @@
+package explore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// Check looks for the promises that a subject breaks, and returns what it found.
+// It takes a second or two, most of it for subjects that obey any policy.
+func Check(s Subject, o Options) *Report {
+	playable := !s.clockless || o.Run != nil // in a bubble
+	o = o.withDefaults()
+	r := &Report{Subject: o.Name, Ruleset: o.Ruleset, Seed: o.Seed}
+	if err := o.Validate(); err != nil {
+		r.Problems = append(r.Problems, err)
+		return r
+	}
+	c := &search{subject: s, options: o, found: make(map[string]*Failure), reached: newStates(s, o)}
+	if playable {
+		c.all()
+	} else {
+		c.over = true
+	}
+	r.Played, r.Reached = c.played, c.reached.list()
+	r.Results = o.results(s, playable, c.found)
+	return r
+}
+
+// search is one Check.
+type search struct {
+	subject Subject
+	options Options
+	found   map[string]*Failure // by rule, the first
+	reached *states
+	played  int
+	over    bool // the subject is not fit to be tried further
+}
+
+// all tries everything, what is quick and tells most first.
+func (c *search) all() {
+	if c.subject.delay != nil {
+		c.delays()
+		return
+	}
+	for _, s := range c.options.Scenarios {
+		c.try(c.complete(s))
+	}
+	for _, length := range []int{1, 2, 3} {
+		c.small(length)
+	}
+	for _, more := range []func(){c.shared, c.drawn, c.repeated, c.jitter} {
+		if !c.over {
+			more()
+		}
+	}
+	c.shrinkAll()
+}
+
+// complete returns a scenario with the policy that it leaves open.
+func (c *search) complete(s *scripted.Script) *scripted.Script {
+	if s.Policy != nil {
+		return s
+	}
+	with := *s
+	p := c.policies()[0]
+	with.Policy = &p
+	return &with
+}
+
+func (c *search) policies() []retry.Policy {
+	if len(c.options.Policies) > 0 {
+		return c.options.Policies
+	}
+	return policies()
+}
+
+func (c *search) lacks(f verdict.Feature) bool { return slices.Contains(c.options.Lacks, f) }
+
+// small tries every small world whose scripts have that many failures, and cuts
+// those that are small enough at every moment.
+func (c *search) small(length int) {
+	for _, p := range c.policies() {
+		w := newWorld(p, c.subject.streams(), !c.lacks(verdict.Classes))
+		for s := range w.scripts(length) {
+			if failures := len(s.Turns) - 1; failures < length-1 && length > 1 {
+				continue // tried before
+			}
+			if c.over {
+				return
+			}
+			events := c.try(s)
+			if length > 2 {
+				continue
+			}
+			starts, ends := moments(events)
+			for cut := range cuts(s, starts, ends) {
+				c.try(cut)
+			}
+		}
+	}
+}
+
+// moments returns when the attempts of a run began and ended.
+func moments(events trace.Trace) (starts, ends []time.Duration) {
+	for _, a := range look(events).attempts {
+		starts, ends = append(starts, a.start), append(ends, a.end)
+	}
+	return starts, ends
+}
+
+// try plays a scenario, judges it and keeps what is new.
+func (c *search) try(s *scripted.Script) trace.Trace {
+	events, findings := c.judge(s)
+	c.played++
+	c.reached.note(s, events)
+	c.keep(s, events, findings)
+	return events
+}
+
+// judge plays a scenario and returns what is wrong with it: by the rules and,
+// where they have no word for it, by the oracle.
+func (c *search) judge(s *scripted.Script) (trace.Trace, verdict.Findings) {
+	events := c.subject.play(s, c.options.Run)
+	findings := verdict.Check(events, c.options.spec(*s.Policy))
+	if findings.Err() == nil && len(s.Blocks) == 0 {
+		if what := oracle(s, events); what != "" {
+			rule, _ := verdict.Named("off-contract")
+			findings = append(findings, verdict.Finding{Rule: rule, Call: 1, What: what})
+		}
+	}
+	return events, findings
+}
+
+// keep keeps the first finding of each rule, violations before deviations.
+func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.Findings) {
+	for _, f := range findings {
+		name := f.Rule.Name
+		if was := c.found[name]; was != nil && was.Level <= f.Level {
+			continue
+		}
+		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events}
+		if name == "stuck" || name == "wrong-clock" {
+			c.over = true // what follows would only take long
+		}
+	}
+}

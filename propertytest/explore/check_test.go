@@ -1,0 +1,31 @@
+package explore_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/propertytest/explore"
+	"github.com/retrykit/retrykit/retry"
+)
+
+// decorator is our own: it obeys any policy and lacks nothing.
+func decorator() explore.Subject {
+	return explore.Model(func(e explore.Env, inner retry.CompletionModel) retry.CompletionModel {
+		m, err := retry.NewModel(inner, retry.Config{Policy: e.Policy, Clock: e.Clock, Source: retry.Seeded(e.Seed, e.Client)})
+		if err != nil {
+			panic(err)
+		}
+		return m
+	})
+}
+
+func TestOurDecoratorKeepsEveryPromise(t *testing.T) {
+	r := explore.Check(decorator(), explore.Options{Name: "retry.Model"})
+	require.NoError(t, r.Err())
+	assert.Equal(t, explore.Deviates, r.Result("hammer").Status, "it comes back at once when a server says 0")
+	for _, s := range r.Reached {
+		assert.Positive(t, s.Count, s.Name)
+	}
+}

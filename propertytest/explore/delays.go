@@ -1,0 +1,105 @@
+package explore
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// farthest is the last attempt that a delay function is asked about: far beyond
+// the point where doubling overflows.
+const farthest = 5000
+
+// delays asks a delay function for every wait of a call, and many clients for
+// their first ones.
+func (c *search) delays() {
+	for _, p := range c.policies() {
+		c.played++
+		last := min(max(p.MaxAttempts-1, 1), farthest)
+		next, ok := c.delayOf(p, 0)
+		if !ok {
+			return
+		}
+		previous := time.Duration(0)
+		for n := 1; n <= last; n++ {
+			d, ok := c.ask(next, n)
+			if !ok {
+				return
+			}
+			low, high := backoff(p, n, previous)
+			previous = d
+			switch {
+			case d < low:
+				c.delay("early-retry", p, n, "the wait after attempt %d is %v, and not %v at least", n, d, low)
+			case d > high:
+				c.delay("over-wait", p, n, "the wait after attempt %d is %v, and not %v at most", n, d, high)
+			}
+			if d <= 0 && low > 0 {
+				c.delay("hammer", p, n, "the wait after attempt %d is %v, and the policy asks for %v", n, d, low)
+			}
+		}
+		c.delayJitter(p, min(last, measured))
+	}
+}
+
+// delay keeps what is wrong with a wait.
+func (c *search) delay(rule string, p retry.Policy, n int, format string, args ...any) {
+	r, _ := verdict.Named(rule)
+	s := &scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: scripted.Transient{}, Repeat: n}, {Answer: scripted.Stream{}}}}
+	c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: n + 1, What: fmt.Sprintf(format, args...)}})
+}
+
+// delayOf makes the function for one client; ok is false if that panicked.
+func (c *search) delayOf(p retry.Policy, client uint64) (f func(int) time.Duration, ok bool) {
+	defer c.recovered(p, 0)
+	f = c.subject.delay(Env{Policy: p, Seed: c.options.Seed, Client: client, Notify: func(int, error, time.Duration) {}})
+	return f, f != nil
+}
+
+// ask asks for one wait; ok is false if that panicked.
+func (c *search) ask(f func(int) time.Duration, n int) (d time.Duration, ok bool) {
+	defer c.recovered(retry.Policy{}, n)
+	return f(n), true
+}
+
+func (c *search) recovered(p retry.Policy, n int) {
+	if v := recover(); v != nil {
+		c.delay("panicked", p, max(n, 1), "attempt %d: %v", n, v)
+	}
+}
+
+// delayJitter measures the first k waits of many clients.
+func (c *search) delayJitter(p retry.Policy, k int) {
+	if c.options.Clients < 0 || p.MaxAttempts < 2 {
+		return
+	}
+	s := &scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: scripted.Transient{}, Repeat: k}, {Answer: scripted.Stream{}}}}
+	waits := make([][]time.Duration, k)
+	for client := range c.options.Clients {
+		f, ok := c.delayOf(p, uint64(client))
+		if !ok {
+			return
+		}
+		for i := range k {
+			d, ok := c.ask(f, i+1)
+			if !ok {
+				return
+			}
+			waits[i] = append(waits[i], d)
+		}
+	}
+	for i, w := range waits {
+		low, high := backoff(p, i+1, low(p, i))
+		if high == math.MaxInt64 {
+			return
+		}
+		c.chance(s, p, i, w, low, high)
+	}
+	if p.Jitter != retry.JitterDecorrelated && k > 1 {
+		c.independent(s, p, scripted.Transient{}, waits)
+	}
+}

@@ -1,0 +1,240 @@
+package explore
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// alpha is the risk, in each question about chance, to accuse code that does as
+// it says.
+const alpha = 1e-9
+
+// dkw returns the distance from the promised distribution that n independent
+// values exceed with a probability of at most alpha, whatever n is: the
+// inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant.
+func dkw(n int) float64 { return math.Sqrt(math.Log(2/alpha) / (2 * float64(n))) }
+
+// measured is how many waits of each client are measured.
+const measured = 4
+
+// jitter measures the waits of many clients that fail at the same moment.
+func (c *search) jitter() {
+	if c.options.Clients < 0 {
+		return
+	}
+	policies := c.options.Policies
+	if len(policies) == 0 {
+		base := retry.Policy{MaxAttempts: measured + 1, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: retry.JitterAdditive}
+		policies = []retry.Policy{base}
+	}
+	for _, p := range policies {
+		if p.MaxAttempts < 2 {
+			continue
+		}
+		answers := []scripted.Answer{scripted.Transient{}}
+		if p.Jitter == retry.JitterAdditive && p.RetryAfter == retry.HintReplaces && p.MaxRetryAfter == 0 {
+			answers = append(answers, scripted.Transient{Hinted: true, Wait: 20 * time.Second})
+		}
+		for _, a := range answers {
+			c.clients(p, a)
+		}
+	}
+}
+
+// clients lets clients fail with the same answer again and again and asks about
+// their waits.
+func (c *search) clients(p retry.Policy, a scripted.Answer) {
+	k := min(p.MaxAttempts-1, measured)
+	s := &scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: a, Repeat: k}, {Answer: scripted.Stream{}}}}
+	waits := make([][]time.Duration, k) // by attempt, then by client
+	for client := range c.options.Clients {
+		own := c.subject.as(uint64(client))
+		events := own.play(s, c.options.Run)
+		if client == 0 {
+			c.played++
+			c.keep(s, events, verdict.Check(events, c.options.spec(p)))
+		}
+		for i, wait := range gaps(events) {
+			if i < k {
+				waits[i] = append(waits[i], wait)
+			}
+		}
+	}
+	for i, w := range waits {
+		if len(w) < c.options.Clients {
+			return // the rules say what is wrong
+		}
+		low, high, _ := window(p, i+1, a, nil, low(p, i))
+		c.chance(s, p, i, w, low, high)
+	}
+	if p.Jitter == retry.JitterDecorrelated || len(waits) < 2 {
+		return
+	}
+	c.independent(s, p, a, waits)
+}
+
+// low returns the wait before the i-th wait, from 0, where it does not depend on
+// chance.
+func low(p retry.Policy, i int) time.Duration {
+	if i == 0 {
+		return 0
+	}
+	d, _ := backoff(p, i, 0)
+	return d
+}
+
+// as returns the subject as another client.
+func (s Subject) as(client uint64) Subject {
+	next := s
+	if s.model != nil {
+		next.model = func(e Env, m retry.CompletionModel) retry.CompletionModel { e.Client = client; return s.model(e, m) }
+	}
+	if s.do != nil {
+		next.do = func(e Env) Do { e.Client = client; return s.do(e) }
+	}
+	return next
+}
+
+// gaps returns the times between each failure and the next attempt.
+func gaps(events trace.Trace) (out []time.Duration) {
+	seen := look(events).attempts
+	for i := 1; i < len(seen); i++ {
+		out = append(out, seen[i].start-seen[i-1].end)
+	}
+	return out
+}
+
+// chance asks whether the i-th waits of all clients are spread over their
+// window.
+func (c *search) chance(s *scripted.Script, p retry.Policy, i int, waits []time.Duration, low, high time.Duration) {
+	n := len(waits)
+	say := func(rule string, level verdict.Level, format string, args ...any) {
+		r, _ := verdict.Named(rule)
+		f := verdict.Finding{Rule: r, Level: level, Attempt: i + 1, What: fmt.Sprintf("wait %d of %d clients that failed together: ", i+1, n) + fmt.Sprintf(format, args...)}
+		c.keep(s, nil, verdict.Findings{f})
+	}
+	sorted := slices.Sorted(slices.Values(waits))
+	distinct := len(slices.Compact(slices.Clone(sorted)))
+	switch {
+	case distinct == 1 && p.Jitter == retry.JitterNone:
+		say("no-jitter", verdict.Deviation, "all are %v, as the policy says", waits[0])
+	case high-low < time.Microsecond:
+	case distinct == 1 && c.steady(s, p, waits[0]):
+		say("no-jitter", verdict.Violation, "all are %v, where the policy spreads them over %v to %v", waits[0], low, high)
+	case distinct == 1:
+		say("herd", verdict.Violation, "all are %v, though other attempts wait otherwise: the clients draw the same chance", waits[0])
+	case p.Jitter == retry.JitterDecorrelated && i > 0, p.Cap == retry.CapAfterJitter && high >= p.MaxDelay:
+	default:
+		if value, times := commonest(sorted); times > 3 {
+			say("biased-jitter", verdict.Violation, "%d are exactly %v, and there are %d different ones", times, value, distinct)
+		} else if d := distance(sorted, low, high); d > dkw(n) {
+			say("biased-jitter", verdict.Violation, "they lie %.3f from an even spread over %v to %v, and chance explains %.3f", d, low, high, dkw(n))
+		}
+	}
+}
+
+// steady reports whether a client waits as if there were no chance: the same
+// scenario with another seed gives the same wait.
+func (c *search) steady(s *scripted.Script, p retry.Policy, wait time.Duration) bool {
+	for seed := uint64(101); seed < 104; seed++ {
+		low, high := backoff(p, 1, 0)
+		for _, w := range c.waitsOf(s, p, seed) {
+			if wait >= low && wait <= high && w >= low && w <= high && w != wait {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// waitsOf returns the waits of a client of its own, with a seed of its own.
+func (c *search) waitsOf(s *scripted.Script, p retry.Policy, seed uint64) []time.Duration {
+	if c.subject.delay == nil {
+		other := *s
+		other.Seed = &seed
+		return gaps(c.subject.as(seed).play(&other, c.options.Run))
+	}
+	f := c.subject.delay(Env{Policy: p, Seed: seed, Client: seed, Notify: func(int, error, time.Duration) {}})
+	return []time.Duration{f(1)}
+}
+
+// commonest returns the value that stands most often in a sorted list.
+func commonest(sorted []time.Duration) (value time.Duration, times int) {
+	run := 0
+	for i, d := range sorted {
+		if i == 0 || d != sorted[i-1] {
+			run = 0
+		}
+		if run++; run > times {
+			value, times = d, run
+		}
+	}
+	return value, times
+}
+
+// distance returns how far sorted values are from the uniform distribution over
+// [low, high]: the largest difference of the distribution functions.
+func distance(sorted []time.Duration, low, high time.Duration) float64 {
+	out := 0.0
+	for i, d := range sorted {
+		u := min(max(float64(d-low)/float64(high-low), 0), 1)
+		out = max(out, math.Abs(u-float64(i)/float64(len(sorted))), math.Abs(float64(i+1)/float64(len(sorted))-u))
+	}
+	return out
+}
+
+// independent asks whether clients, and the waits of one client, draw anew: if
+// they do, the differences of their places in the window, modulo 1, are spread
+// evenly.
+func (c *search) independent(s *scripted.Script, p retry.Policy, a scripted.Answer, waits [][]time.Duration) {
+	var places [][]float64
+	for i, w := range waits {
+		low, high, _ := window(p, i+1, a, nil, 0)
+		if high-low < time.Microsecond {
+			return
+		}
+		var u []float64
+		for _, d := range w {
+			u = append(u, float64(d-low)/float64(high-low))
+		}
+		places = append(places, u)
+	}
+	ask := func(rule string, what string, u []float64) {
+		slices.SortFunc(u, cmp.Compare[float64])
+		if d := evenness(u); d > dkw(len(u)) {
+			r, _ := verdict.Named(rule)
+			c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: 2, What: fmt.Sprintf("%s: their differences lie %.3f from an even spread, and chance explains %.3f", what, d, dkw(len(u)))}})
+		}
+	}
+	var clients, attempts []float64
+	for j := range places[0] {
+		if j%2 == 1 {
+			clients = append(clients, fraction(places[0][j]-places[0][j-1]))
+		}
+		attempts = append(attempts, fraction(places[0][j]-places[1][j]))
+	}
+	if c.found["no-jitter"] == nil && c.found["herd"] == nil && c.found["biased-jitter"] == nil {
+		ask("herd", fmt.Sprintf("the waits of %d pairs of clients are drawn together", len(clients)), clients)
+		ask("repeated-jitter", fmt.Sprintf("the first and the second wait of %d clients are drawn together", len(attempts)), attempts)
+	}
+}
+
+func fraction(x float64) float64 { return x - math.Floor(x) }
+
+// evenness returns how far sorted values are from the uniform distribution over
+// [0, 1).
+func evenness(sorted []float64) float64 {
+	out := 0.0
+	for i, u := range sorted {
+		out = max(out, math.Abs(u-float64(i)/float64(len(sorted))), math.Abs(float64(i+1)/float64(len(sorted))-u))
+	}
+	return out
+}

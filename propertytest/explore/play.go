@@ -1,0 +1,318 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/retrykit/retrykit/fakeclock"
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// errCancelled is the cause with which a scenario cancels its calls.
+var errCancelled = errors.New("the caller does not want it any more")
+
+// horizon is as far as virtual time goes in a scenario: waits are judged
+// exactly, and a [time.Duration] is exact for 292 years.
+const horizon = 250 * 365 * 24 * time.Hour
+
+// playing is a scenario that is being played: what all its calls share.
+type playing struct {
+	script *scripted.Script
+	policy retry.Policy
+	clock  *fakeclock.Clock
+	inner  *scripted.Model
+	most   int  // attempts of a call, before it counts as endless
+	stream bool // it is a chat model that is played against
+
+	mu     sync.Mutex
+	events trace.Trace
+	calls  []*caller
+}
+
+// caller is one call of a scenario.
+type caller struct {
+	number   uint64
+	clock    *fakeclock.Clock // of its goroutine
+	ctx      context.Context
+	request  retry.ChatRequest
+	attempts int
+	failures []error // what each attempt failed with, nil where it did not
+	derived  []context.Context
+	notices  []notice
+}
+
+// notice is a retry that the subject announced.
+type notice struct {
+	attempt int
+	err     error
+	wait    time.Duration
+}
+
+// play plays a scenario against a new subject and returns what was seen.
+func (s Subject) play(script *scripted.Script, run Runner) trace.Trace {
+	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), events: make(trace.Trace, 0, 16)}
+	err := run(fakeclock.Config{MaxTime: horizon, BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
+		p.clock = stage.Clock.Named("suite")
+		p.inner = scripted.NewModel(script)
+		p.inner.Error = unlike
+		call := s.prepare(p, stage.Clock)
+		n := max(script.Calls, len(script.Blocks), 1)
+		for i := range n {
+			p.calls = append(p.calls, &caller{number: uint64(i + 1)})
+		}
+		if script.AtOnce {
+			stage.All(n, func(i int, clock *fakeclock.Clock) { p.call(p.calls[i], clock, call) })
+		} else {
+			for _, c := range p.calls {
+				p.call(c, stage.Clock, call)
+			}
+		}
+		p.leaks(stage.Clock)
+		return nil
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.failed(err)
+	}
+	return p.events
+}
+
+// failed notes why a scenario did not come to its end.
+func (p *playing) failed(err error) {
+	kind := trace.Stuck
+	if errors.Is(err, errStrayed) {
+		kind = trace.Strayed
+	}
+	e := trace.Event{Call: 1, Kind: kind, Error: err.Error()}
+	if n := len(p.events); n > 0 {
+		e.At, e.Call, e.Attempt = p.events[n-1].At, p.events[n-1].Call, p.events[n-1].Attempt
+	}
+	p.events = append(p.events, e)
+}
+
+// errStrayed is what the error of a [Runner] matches when time passed on
+// another clock than the stage's.
+var errStrayed = errors.New("explore: time passed on another clock")
+
+// Strayed returns the error of a [Runner] whose subject waited on another clock
+// than the one it was given; what says how that was seen.
+func Strayed(what string) error { return &strayed{what} }
+
+type strayed struct{ what string }
+
+func (e *strayed) Error() string   { return e.what }
+func (e *strayed) Is(t error) bool { return t == errStrayed }
+
+// endless returns how many attempts are so many that no call of the script can
+// need them.
+func endless(s *scripted.Script) int {
+	n := 20 + min(s.Policy.MaxAttempts, 100)
+	for _, t := range s.Turns {
+		n += min(max(t.Repeat, 1), 100)
+	}
+	return n
+}
+
+// tooMany is the panic that ends a call which goes on for ever.
+type tooMany struct{}
+
+// prepare makes the subject, and returns how one call of it is made: what it
+// hands over and the error it ends with.
+func (s Subject) prepare(p *playing, clock *fakeclock.Clock) func(*caller) (retry.Stream, error) {
+	env := Env{Clock: clock, Policy: p.policy, Seed: 1, Notify: func(attempt int, err error, wait time.Duration) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.calls) == 1 { // with several nobody knows whose it is
+			p.calls[0].notices = append(p.calls[0].notices, notice{attempt, err, wait})
+		}
+	}}
+	if p.script.Seed != nil {
+		env.Seed = *p.script.Seed
+	}
+	if s.model != nil {
+		model := s.model(env, &watchedModel{p})
+		return func(c *caller) (retry.Stream, error) { return model.ChatStream(c.ctx, c.request) }
+	}
+	do := s.do(env)
+	return func(c *caller) (retry.Stream, error) {
+		return nil, do(c.ctx, func(ctx context.Context) error { return p.operation(ctx, c) })
+	}
+}
+
+// call makes one call as its caller would, and reads its stream to the end.
+func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (retry.Stream, error)) {
+	c.clock = clock
+	release := p.enter(c)
+	defer release()
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		switch v := recover().(type) {
+		case tooMany:
+			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Stuck, Error: fmt.Sprintf("%d attempts, and no end of them", c.attempts)})
+		case *fakeclock.Report:
+			panic(v)
+		case nil: // the goroutine exits: the stage is being cleared
+		default:
+			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: fmt.Sprint(v)})
+		}
+	}()
+	stream, err := make(c)
+	end := trace.Event{Kind: trace.End, Is: c.identify(err)}
+	if err != nil {
+		end.Error = err.Error()
+	}
+	if p.stream {
+		end.Body = hash(c.request)
+	}
+	p.add(c, end)
+	switch {
+	case stream != nil && err == nil:
+		p.consume(c, stream)
+	case p.stream && err == nil:
+		p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: "neither a stream nor an error was returned"})
+	}
+	returned = true
+}
+
+type callerKey struct{}
+
+// enter makes the context of a call, and notes that it was entered.
+func (p *playing) enter(c *caller) (release func()) {
+	base := retry.WithCall(context.WithValue(context.Background(), callerKey{}, c), c.number)
+	root, cancel := context.WithCancelCause(base)
+	own := c.clock.Named("suite")
+	undo := []func(){func() { cancel(nil) }}
+	at := func(d time.Duration, f func()) {
+		if d <= 0 {
+			f()
+			return
+		}
+		timer := own.AfterFunc(d, f)
+		undo = append(undo, func() { timer.Stop() })
+	}
+	begin := trace.Event{Kind: trace.Begin}
+	var drop context.CancelFunc
+	if d := p.script.TotalTimeout; d > 0 {
+		deadline := p.clock.Elapsed() + d
+		begin.Deadline = &deadline
+		at(d, func() { p.add(c, trace.Event{Kind: trace.Cancel}) })
+		c.ctx, drop = fakeclock.WithTimeout(root, own, d)
+	} else {
+		c.ctx, drop = fakeclock.WithCancel(root, own)
+	}
+	undo = append(undo, drop)
+	if p.stream {
+		c.request = request.Clone()
+		begin.Body = hash(c.request)
+	}
+	p.add(c, begin)
+	if p.script.Cancel != nil {
+		at(*p.script.Cancel-p.clock.Elapsed(), func() {
+			p.add(c, trace.Event{Kind: trace.Cancel})
+			cancel(errCancelled)
+		})
+	}
+	return func() {
+		for _, f := range undo {
+			f()
+		}
+	}
+}
+
+// identify says what an error is to a caller who asks.
+func (c *caller) identify(err error) []trace.Identity {
+	if err == nil {
+		return nil
+	}
+	var is []trace.Identity
+	if n := len(c.failures); n > 0 && c.failures[n-1] != nil {
+		last := c.failures[n-1]
+		if err == last {
+			is = append(is, trace.IsSame)
+		}
+		if errors.Is(err, last) {
+			is = append(is, trace.IsLast)
+		}
+	}
+	ended, cause := c.ctx.Err(), context.Cause(c.ctx)
+	if _, bounded := c.ctx.Deadline(); ended == nil && bounded {
+		ended, cause = context.DeadlineExceeded, context.DeadlineExceeded // no time was left
+	}
+	if ended != nil && errors.Is(err, ended) {
+		is = append(is, trace.IsContext)
+	}
+	if cause != nil && errors.Is(err, cause) {
+		is = append(is, trace.IsCause)
+	}
+	if len(is) == 0 {
+		is = append(is, trace.IsOther)
+		for _, f := range c.failures {
+			if f != nil && errors.Is(err, f) {
+				is[0] = trace.IsEarlier
+			}
+		}
+	}
+	return is
+}
+
+// consume reads the stream as a caller does.
+func (p *playing) consume(c *caller, s retry.Stream) {
+	defer s.Close()
+	for {
+		chunk, err := s.Recv()
+		e := trace.Event{Attempt: c.attempts}
+		switch {
+		case err == nil:
+			e.Kind = trace.Chunk
+			e.Chunk, e.Size, e.Body = describe(chunk)
+		case err == io.EOF:
+			e.Kind = trace.EOF
+		default:
+			e.Kind, e.Error = trace.Broken, err.Error()
+		}
+		p.add(c, e)
+		if err != nil {
+			return
+		}
+		if len(p.events) > 10_000 {
+			panic(tooMany{})
+		}
+	}
+}
+
+// leaks notes what the calls left behind.
+func (p *playing) leaks(clock *fakeclock.Clock) {
+	for _, w := range clock.Pending() {
+		if w.Owner != "suite" {
+			p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("a %v until %v is left", w.Kind, w.Until)})
+		}
+	}
+	if n := p.inner.Open(); n > 0 {
+		p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("%d streams are open", n)})
+	}
+}
+
+// add notes an event that happens now.
+func (p *playing) add(c *caller, e trace.Event) {
+	e.At, e.Call = p.clock.Elapsed(), c.number
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, e)
+}
+
+// judge plays a scenario and returns what is wrong with it.
+func (s Subject) judge(script *scripted.Script, spec verdict.Spec, run Runner) (trace.Trace, verdict.Findings) {
+	events := s.play(script, run)
+	return events, verdict.Check(events, spec)
+}

@@ -1,0 +1,125 @@
+package explore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// shared makes several calls on one subject, one after another and all at once,
+// each with a script of its own. A fault that a call shows in company and not
+// alone is the company's.
+func (c *search) shared() {
+	for _, p := range c.policies() {
+		kinds := companions(p, !c.lacks(verdict.Classes))
+		for i, first := range kinds {
+			for j, second := range kinds {
+				if c.over {
+					return
+				}
+				third := kinds[(i+j)%len(kinds)]
+				s := &scripted.Script{Policy: &p, Blocks: []scripted.Block{{Turns: first}, {Turns: second}, {Turns: third}}}
+				c.company(s)
+				if !c.lacks(verdict.Concurrency) {
+					at := *s
+					at.AtOnce = true
+					c.company(&at)
+				}
+			}
+		}
+	}
+}
+
+// companions returns the turns of calls that may leave something behind.
+func companions(p retry.Policy, classes bool) [][]scripted.Turn {
+	turn := func(a scripted.Answer, after time.Duration) scripted.Turn {
+		return scripted.Turn{Answer: a, After: after}
+	}
+	_, long := hints(p)
+	hello := turn(scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}, 0)
+	transient := turn(scripted.Transient{}, 3*time.Millisecond)
+	out := [][]scripted.Turn{
+		{hello},
+		{transient, hello},
+		{transient, transient, turn(scripted.Transient{}, 0), hello},
+		{turn(scripted.Transient{Hinted: true, Wait: long}, 0), transient, hello},
+	}
+	if p.MaxAttempts != retry.Unlimited {
+		out = append(out, []scripted.Turn{{Answer: scripted.Transient{}, Repeat: scripted.Forever}})
+	}
+	if classes {
+		out = append(out, []scripted.Turn{transient, turn(scripted.Permanent{Reason: "no"}, time.Millisecond)})
+	}
+	return out
+}
+
+// company tries a scenario of several calls, and each of its calls alone.
+func (c *search) company(s *scripted.Script) {
+	events := c.try(s)
+	for _, f := range verdict.Check(events, c.options.spec(*s.Policy)) {
+		if f.Level != verdict.Violation || f.Call == 0 || int(f.Call) > len(s.Blocks) {
+			continue
+		}
+		alone := &scripted.Script{Policy: s.Policy, Seed: s.Seed, Turns: s.Blocks[f.Call-1].Turns}
+		if _, solo := c.judge(alone); has(solo, f.Rule.Name) {
+			continue
+		}
+		rule, _ := verdict.Named("shared-state")
+		f.What = fmt.Sprintf("call %d shows %s (%s), and alone it does not", f.Call, f.Rule.Name, f.What)
+		f.Rule = rule
+		c.keep(s, events, verdict.Findings{f})
+	}
+}
+
+func has(findings verdict.Findings, rule string) bool {
+	for _, f := range findings {
+		if f.Rule.Name == rule && f.Level == verdict.Violation {
+			return true
+		}
+	}
+	return false
+}
+
+// repeated plays some scenarios again: what was seen must be the same to the
+// byte.
+func (c *search) repeated() {
+	if c.lacks(verdict.Seeded) {
+		return
+	}
+	for _, p := range c.policies() {
+		s := &scripted.Script{Policy: &p, Turns: []scripted.Turn{
+			{Answer: scripted.Transient{}, Repeat: 3, After: time.Millisecond},
+			{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}},
+		}}
+		first, again := c.try(s), c.subject.play(s, c.options.Run)
+		if first.Digest() == again.Digest() {
+			continue
+		}
+		rule, _ := verdict.Named("nondeterministic")
+		c.keep(s, again, verdict.Findings{{Rule: rule, Call: 1, At: differ(first, again), What: "the same scenario and seed gave another course: " + difference(first, again)}})
+		return
+	}
+}
+
+// differ returns the time of the first event that is not the same.
+func differ(a, b trace.Trace) time.Duration {
+	for i := range min(len(a), len(b)) {
+		if a[i:i+1].Digest() != b[i:i+1].Digest() {
+			return b[i].At
+		}
+	}
+	return 0
+}
+
+func difference(a, b trace.Trace) string {
+	for i := range min(len(a), len(b)) {
+		if a[i:i+1].Digest() != b[i:i+1].Digest() {
+			return fmt.Sprintf("event %d, %s of attempt %d, at %v and then at %v", i+1, b[i].Kind, b[i].Attempt, a[i].At, b[i].At)
+		}
+	}
+	return fmt.Sprintf("%d events and then %d", len(a), len(b))
+}

@@ -1,0 +1,92 @@
+package explore
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+)
+
+// Env is what a subject is made with: the surroundings of one client.
+type Env struct {
+	Clock  clockwork.Clock // all waiting must happen on it
+	Policy retry.Policy    // to obey
+	Seed   uint64          // of the run
+	Client uint64          // from 0: clients draw independently of one another
+	// Notify may be called with each retry that the subject announces, before
+	// its wait: the number of the attempt that failed, from 1, its error, and
+	// the wait. A subject that announces nothing leaves it.
+	Notify func(attempt int, err error, wait time.Duration)
+}
+
+// Source returns a source of chance for this client, for a subject that takes
+// one. Each call returns a new one at its beginning.
+func (e Env) Source() rand.Source { return rand.NewPCG(e.Seed, e.Client) }
+
+// Do is retry code as a function: it calls op until it succeeds or there is no
+// more to be done, and returns op's error, the last one.
+type Do func(ctx context.Context, op func(context.Context) error) error
+
+// Subject is retry code under test. Make one with [Model], [Func], [Clockless]
+// or [Delay].
+type Subject struct {
+	model     func(Env, retry.CompletionModel) retry.CompletionModel
+	do        func(Env) Do
+	delay     func(Env) func(attempt int) time.Duration
+	clockless bool
+}
+
+// Model is a decorator of a chat model. wrap returns inner with retries around
+// it, for one client; it is called anew for every scenario.
+func Model(wrap func(e Env, inner retry.CompletionModel) retry.CompletionModel) Subject {
+	return Subject{model: wrap}
+}
+
+// Func is retry code around any operation. newDo returns it for one client; it
+// is called anew for every scenario.
+func Func(newDo func(Env) Do) Subject { return Subject{do: newDo} }
+
+// Clockless is a Func for code that takes no clock and waits on that of package
+// time. It can only be tested in a bubble, with package propertytest; to [Check]
+// alone nothing about it applies.
+func Clockless(newDo func(Env) Do) Subject { return Subject{do: newDo, clockless: true} }
+
+// Delay is a function that says how long to wait after an attempt, numbered
+// from 1, and nothing else. It is called with attempts in order, from 1, for one
+// call; newDelay is called anew for every call.
+func Delay(newDelay func(Env) func(attempt int) time.Duration) Subject {
+	return Subject{delay: newDelay}
+}
+
+// IsClockless reports whether the subject waits on the clock of package time.
+func (s Subject) IsClockless() bool { return s.clockless }
+
+// streams reports whether the subject hands out streams.
+func (s Subject) streams() bool { return s.model != nil }
+
+// without says why a rule means nothing to a subject of this form, "" if it
+// does.
+func (s Subject) without(rule verdict.Rule, o Options) string {
+	switch {
+	case s.delay != nil && rule.Area != "schedule" && rule.Area != "jitter" || s.delay != nil && rule.Name == "overran-limit":
+		return "the subject only says how long to wait"
+	case rule.Area == "stream" && s.model == nil:
+		return "the subject hands out no streams"
+	case rule.Name == "body-mutated" && s.model == nil:
+		return "the subject takes no request"
+	case rule.Name == "nested-retry":
+		return "attempts are counted where they are made"
+	case rule.Name == "wrong-notice":
+		return "the subject announces nothing"
+	case rule.Area == "jitter" && o.Clients < 0:
+		return "no waits were measured"
+	case rule.Name == "nondeterministic" && slices.Contains(o.Lacks, verdict.Seeded):
+		return "the subject lacks " + string(verdict.Seeded)
+	}
+	return ""
+}

@@ -1,0 +1,233 @@
+package explore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// temperature is the one pointer of the request.
+var temperature = 0.5
+
+// request is what every call asks, each a copy of its own. Attempts scribble on
+// theirs.
+var request = retry.ChatRequest{
+	Messages:      []retry.Message{retry.UserText("hello")},
+	Temperature:   &temperature,
+	StopSequences: []string{"stop"},
+}
+
+// scribble is what an attempt may do to its own copy of the request.
+func scribble(r retry.ChatRequest) {
+	if len(r.Messages) > 0 && len(r.Messages[0].Blocks) > 0 {
+		r.Messages[0].Blocks[0] = retry.Text{Text: "scribbled"}
+	}
+	if r.Temperature != nil {
+		*r.Temperature = 2
+	}
+	if len(r.StopSequences) > 0 {
+		r.StopSequences[0] = "scribbled"
+	}
+}
+
+// digest returns the SHA-256 of a text, in hexadecimal.
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// asked is the digest of the request as it was made.
+var asked = digestRequest(request)
+
+func digestRequest(r retry.ChatRequest) string {
+	text, err := json.Marshal(r)
+	if err != nil { // raw JSON that is none
+		text = fmt.Append(nil, r)
+	}
+	return digest(text)
+}
+
+// hash returns the digest of a request. Most are as they were made, which is
+// quick to see.
+func hash(r retry.ChatRequest) string {
+	if reflect.DeepEqual(r, request) {
+		return asked
+	}
+	return digestRequest(r)
+}
+
+// describe returns the kind of a chunk, and size and hash of its content.
+func describe(chunk retry.StreamChunk) (kind string, size int, body string) {
+	switch c := chunk.(type) {
+	case retry.TextDelta:
+		return "text", len(c.Delta), digest([]byte(c.Delta))
+	case retry.TurnFinished:
+		kind = "finished"
+	default:
+		kind = fmt.Sprintf("%T", chunk)
+	}
+	return kind, 0, digest(fmt.Append(nil, chunk))
+}
+
+// watchedModel is the model under a decorator: it plays the script and notes
+// what is asked of it.
+type watchedModel struct{ *playing }
+
+func (m *watchedModel) Name() string  { return m.inner.Name() }
+func (m *watchedModel) Model() string { return m.inner.Model() }
+
+func (m *watchedModel) ChatStream(ctx context.Context, r retry.ChatRequest) (retry.Stream, error) {
+	c := m.callerOf(ctx)
+	m.attempt(ctx, c, hash(r))
+	s, err := m.model(c).ChatStream(ctx, r)
+	scribble(r)
+	m.ended(ctx, c, err)
+	if err != nil {
+		return nil, c.failures[len(c.failures)-1]
+	}
+	return &watchedStream{Stream: s, playing: m.playing, caller: c, attempt: c.attempts}, nil
+}
+
+// operation is one attempt of a subject that calls a function.
+func (p *playing) operation(ctx context.Context, c *caller) error {
+	p.attempt(ctx, c, "")
+	err := p.model(c).Do(retry.WithCall(ctx, c.number))
+	p.ended(ctx, c, err)
+	return c.failures[len(c.failures)-1]
+}
+
+// callerOf returns the call that an attempt belongs to. If its context does not
+// say, it is the first whose context lives.
+func (p *playing) callerOf(ctx context.Context) *caller {
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
+		return c
+	}
+	for _, c := range p.calls {
+		if c.ctx != nil && c.ctx.Err() == nil {
+			return c
+		}
+	}
+	return p.calls[0]
+}
+
+// attempt notes that an attempt begins.
+func (p *playing) attempt(ctx context.Context, c *caller, body string) {
+	c.attempts++
+	if c.attempts > p.most {
+		panic(tooMany{})
+	}
+	if ctx.Done() != c.ctx.Done() {
+		c.derived = append(c.derived, ctx)
+	}
+	p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Attempt, Body: body, Detached: ctx.Value(callerKey{}) != c})
+}
+
+// ended notes how an attempt ended.
+func (p *playing) ended(ctx context.Context, c *caller, err error) {
+	e := trace.Event{Attempt: c.attempts, Kind: trace.Opened}
+	if err != nil {
+		e.Kind, e.Error = trace.Failed, err.Error()
+		e.Class, e.RetryAfter = p.class(ctx, c, err)
+		err = c.disguise(err)
+	}
+	c.failures = append(c.failures, err)
+	p.add(c, e)
+}
+
+// class says what an attempt failed with, as far as its error and the contract
+// tell: a context that ended says nothing of the server, unless it was the
+// attempt's own timeout.
+func (p *playing) class(ctx context.Context, c *caller, err error) (string, *time.Duration) {
+	if ctx.Err() != nil {
+		if c.ctx.Err() == nil && p.policy.AttemptTimeout > 0 && errors.Is(err, context.DeadlineExceeded) {
+			return "transient", nil
+		}
+		return "", nil
+	}
+	class := retry.Classify(err)
+	var hint *time.Duration
+	if d, ok := class.RetryAfter(); ok {
+		hint = &d
+	}
+	switch {
+	case !class.IsTransient():
+		return "permanent", nil
+	case class.IsThrottled():
+		return "throttled", hint
+	}
+	return "transient", hint
+}
+
+// disguise wraps the error of every second attempt, as libraries do: a class
+// must survive it.
+func (c *caller) disguise(err error) error {
+	if c.attempts%2 == 0 {
+		return fmt.Errorf("attempt %d: %w", c.attempts, err)
+	}
+	return err
+}
+
+// Reasons of a permanent failure whose error is of another kind: errors that
+// nobody can classify, which makes them permanent too.
+const (
+	unclassified = "unclassified"
+	canceled     = "context canceled"
+)
+
+// unlike returns an error without a class for the reasons that ask for one.
+func unlike(t scripted.Turn, e *scripted.Error) error {
+	if a, ok := t.Answer.(scripted.Permanent); ok {
+		switch a.Reason {
+		case unclassified:
+			return errors.New(unclassified)
+		case canceled:
+			return fmt.Errorf("the server's own: %w", context.Canceled)
+		}
+	}
+	return e
+}
+
+// model returns the scripted model, whose latencies take the time of a call's
+// clock.
+func (p *playing) model(c *caller) *scripted.Model {
+	m := p.inner.As(p.inner.Model())
+	m.Clock = c.clock
+	return m
+}
+
+// watchedStream notes what the stream under a decorator hands out.
+type watchedStream struct {
+	retry.Stream
+	*playing
+	caller  *caller
+	attempt int
+	over    bool
+}
+
+func (s *watchedStream) Recv() (retry.StreamChunk, error) {
+	chunk, err := s.Stream.Recv()
+	if s.over {
+		return chunk, err
+	}
+	e := trace.Event{Attempt: s.attempt, Kind: trace.Sent}
+	switch {
+	case err == nil:
+		e.Chunk, e.Size, e.Body = describe(chunk)
+	case err == io.EOF:
+		e.Chunk, s.over = "eof", true
+	default:
+		e.Chunk, e.Error, s.over = "broken", err.Error(), true
+	}
+	s.add(s.caller, e)
+	return chunk, err
+}

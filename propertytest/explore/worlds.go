@@ -1,0 +1,160 @@
+package explore
+
+import (
+	"iter"
+	"time"
+
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/scripted"
+)
+
+// policies are what a subject that obeys any policy is tried with in small
+// worlds: each shows something that the others do not.
+func policies() []retry.Policy {
+	exp := retry.Policy{MaxAttempts: 4, BaseDelay: time.Second, MaxDelay: 3 * time.Second}
+	with := func(change func(p *retry.Policy)) retry.Policy {
+		p := exp
+		change(&p)
+		return p
+	}
+	return []retry.Policy{
+		exp,
+		retry.Default(),
+		{},
+		{MaxAttempts: 1, BaseDelay: time.Second},
+		{MaxAttempts: 2, BaseDelay: time.Second, MaxDelay: 500 * time.Millisecond},
+		{MaxAttempts: retry.Unlimited, BaseDelay: 100 * time.Millisecond, Jitter: retry.JitterAdditive},
+		{MaxAttempts: 4},
+		with(func(p *retry.Policy) { p.MaxAttempts, p.MaxElapsed = 6, 3*time.Second }),
+		with(func(p *retry.Policy) { p.AttemptTimeout = 700 * time.Millisecond }),
+	}
+}
+
+// world is what the small worlds of a policy are made of: the failures, and
+// what ends a script.
+type world struct {
+	policy   retry.Policy
+	failures []scripted.Turn
+	endings  [][]scripted.Turn
+}
+
+// newWorld returns the turns that matter to a policy: hints below and above its
+// backoff and beyond its cap, and what can go wrong in a stream if there is one.
+func newWorld(p retry.Policy, streams, classes bool) world {
+	turn := func(a scripted.Answer) scripted.Turn { return scripted.Turn{Answer: a} }
+	short, long := hints(p)
+	w := world{policy: p, failures: []scripted.Turn{
+		turn(scripted.Transient{}),
+		turn(scripted.Transient{Hinted: true, Wait: long}),
+		turn(scripted.Transient{Hinted: true, Wait: short}),
+		turn(scripted.Transient{Hinted: true}),
+		{Answer: scripted.Reset{}, After: 7 * time.Millisecond},
+	}}
+	hello := scripted.Stream{Items: []scripted.Item{scripted.Text("Hel"), scripted.Text("lo")}}
+	w.endings = [][]scripted.Turn{
+		{turn(hello)},
+		{{Answer: scripted.Transient{}, Repeat: scripted.Forever}},
+	}
+	if classes {
+		w.endings = append(w.endings,
+			[]scripted.Turn{turn(scripted.Permanent{Reason: "no"}), turn(hello)},
+			[]scripted.Turn{turn(scripted.Permanent{Reason: unclassified}), turn(hello)},
+			[]scripted.Turn{turn(scripted.Permanent{Reason: canceled}), turn(hello)},
+		)
+	}
+	if p.AttemptTimeout > 0 {
+		w.failures = append(w.failures, turn(scripted.Hang{}))
+	}
+	if !streams {
+		return w
+	}
+	after := func(end scripted.Ending, items ...scripted.Item) []scripted.Turn {
+		return []scripted.Turn{turn(scripted.Stream{Items: items, End: end}), turn(hello)}
+	}
+	w.endings = append(w.endings,
+		after(nil),
+		after(scripted.EOF{}),
+		after(scripted.Transient{Hinted: true, Wait: time.Millisecond}, scripted.Text("Hel")),
+		after(scripted.Permanent{Reason: "no"}, scripted.Text("Hel"), scripted.Pause(time.Second), scripted.Text("lo")),
+		after(scripted.Transient{}),
+		after(scripted.Cut{}, scripted.Text("same"), scripted.Text("same")),
+		after(scripted.EOF{}, scripted.Text("Hel")),
+	)
+	return w
+}
+
+// hints returns a Retry-After that is shorter than the first backoff, and one
+// beyond the cap, both in whole milliseconds.
+func hints(p retry.Policy) (short, long time.Duration) {
+	base := max(p.BaseDelay, 10*time.Millisecond)
+	short = (base / 2).Truncate(time.Millisecond)
+	long = (max(p.MaxDelay, base)*2 + 500*time.Millisecond).Truncate(time.Millisecond)
+	if p.MaxRetryAfter > 0 {
+		long = (p.MaxRetryAfter + time.Second).Truncate(time.Millisecond)
+	}
+	return max(short, time.Millisecond), min(long, 1000*time.Hour)
+}
+
+// scripts yields every script of the world with up to length failures before
+// each ending, shortest first.
+func (w world) scripts(length int) iter.Seq[*scripted.Script] {
+	return func(yield func(*scripted.Script) bool) {
+		bodies := [][]scripted.Turn{nil}
+		for range length + 1 {
+			var longer [][]scripted.Turn
+			for _, body := range bodies {
+				for _, end := range w.endings {
+					if endless := end[0].Repeat == scripted.Forever; endless && w.policy.MaxAttempts == retry.Unlimited {
+						continue
+					}
+					s := &scripted.Script{Policy: &w.policy, Turns: append(append([]scripted.Turn(nil), body...), end...)}
+					if !yield(s) {
+						return
+					}
+				}
+				for _, f := range w.failures {
+					longer = append(longer, append(append([]scripted.Turn(nil), body...), f))
+				}
+			}
+			bodies = longer
+		}
+	}
+}
+
+// cuts yields the script with the caller's context ending at each moment that
+// matters: before the call, in each attempt that takes time, in each wait, and
+// by a deadline that leaves no time for a wait. starts and ends are those of
+// the attempts of a run that was left alone.
+func cuts(s *scripted.Script, starts, ends []time.Duration) iter.Seq[*scripted.Script] {
+	return func(yield func(*scripted.Script) bool) {
+		cancel := func(at time.Duration) bool {
+			c := *s
+			c.Cancel = &at
+			return yield(&c)
+		}
+		bound := func(at time.Duration) bool {
+			c := *s
+			c.TotalTimeout = at
+			return at <= 0 || yield(&c)
+		}
+		if !cancel(0) {
+			return
+		}
+		for i, end := range ends {
+			if starts[i]+2 < end && !cancel(starts[i]+(end-starts[i])/2|1) {
+				return
+			}
+			if i+1 == len(starts) {
+				break
+			}
+			wait := starts[i+1] - end
+			if wait < 3 {
+				continue
+			}
+			middle := end + wait/2 | 1
+			if !cancel(middle) || !bound(middle) || !cancel(end+1) || !bound(starts[i+1]+1) || !bound(starts[i+1]-1) {
+				return
+			}
+		}
+	}
+}
