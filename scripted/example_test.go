@@ -223,3 +223,15 @@ func ExampleWithRequest() {
 	fmt.Println(model.Do(ctx))
 	// Output: <nil>
 }
+
+func ExampleFormatFile() {
+	text, err := scripted.FormatFile("suite.txtar", "prose   stays\n-- a.retry --\nok   x1\n")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Print(text)
+	// Output:
+	// prose   stays
+	// -- a.retry --
+	// ok
+}

@@ -14,8 +14,8 @@ import (
 // what was not read from a text comes behind it, in the order settings, turns,
 // lanes, expectations.
 //
-// [Parse] reads the result back to an equal script, places aside, and Format
-// leaves a canonical text as it is.
+// [Parse] reads the result back to an equal script, places aside, unless a line
+// of it is longer than [MaxLine]; and Format leaves a canonical text as it is.
 func Format(s *Script) string {
 	nodes := append(settingNodes(s), bodyNodes(s.Turns, s.Blocks, s.Expects)...)
 	for _, l := range s.Lanes {

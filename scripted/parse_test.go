@@ -461,3 +461,24 @@ func TestRewrite(t *testing.T) {
 	assert.Equal(t, "\ufeffok; expect attempts == 10; expect text == \"b;c\" # b\r\nexpect total==1.5s\r\n", scripted.Rewrite(text, edits))
 	assert.Equal(t, text, scripted.Rewrite(text, nil))
 }
+
+func TestFormatFile(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"x.retry", "ok  x1", "ok\n"},
+		{"x.txtar", "prose  \n-- a.retry --\nok  x1\n-- b.md --\nok  x1\n-- c.retry --\r\n\r\nreset", "prose  \n-- a.retry --\nok\n-- b.md --\nok  x1\n-- c.retry --\r\nreset\n"},
+	} {
+		got, err := scripted.FormatFile(tt.name, tt.text)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, got)
+	}
+	_, err := scripted.FormatFile("x.txtar", "-- a.md --\nok")
+	assert.ErrorIs(t, err, scripted.ErrNoScript)
+	_, err = scripted.FormatFile("x.retry", "what")
+	assert.ErrorContains(t, err, "x.retry:1:1")
+	_, err = scripted.FormatFile("x.retry", "ok "+strings.Repeat(`"a"`, scripted.MaxLine/3-1))
+	assert.ErrorContains(t, err, "the canonical form cannot be read back (break up what makes its line long): x.retry:1:65537: the line has")
+	text := "ok \"" + strings.Repeat("\u2028", 20_000) + "\""
+	parse(t, text)
+	_, err = scripted.FormatFile("x.retry", text)
+	assert.ErrorContains(t, err, "cannot be read back", "an escape takes six letters")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -25,8 +26,9 @@ func newCheck() *cobra.Command {
 		Use:   "check PATH...",
 		Short: "Play scenarios and evaluate their expectations",
 		Long: `Play scenarios and evaluate their expectations: of the files named, of every *.retry and
-*.txtar below the folders named, or with - of standard input. One line says what became of
-each; every expectation that does not hold follows with its place and what came instead.
+*.txtar below the folders named, or with - of a script on standard input. One line says what
+became of each; every expectation that does not hold follows with its place and what came
+instead. Of a txtar archive every *.retry in it counts.
 
 The exit status is 0 if all hold, 1 if one does not or a script does not fit its policy,
 2 if an input cannot be read or if there is nothing to check.`,
@@ -57,17 +59,26 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return errors.New("check: no path (name files or folders, - for standard input; . is all below this folder)")
 	}
-	files, err := expand(args, []string{".retry", ".txtar"})
+	if f.update && slices.Contains(args, stdin) {
+		return errors.New("check: cannot update standard input (leave out --update)")
+	}
+	files, err := expand(args)
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
 	var all []checked
 	for _, file := range files {
-		got, err := f.check(c, file)
-		if err != nil {
+		got, err := f.check(c, file.name)
+		switch {
+		case err != nil:
 			return err
+		case file.found && errors.Is(got.err, scripted.ErrNoScript):
+			continue // an archive of other things
 		}
 		all = append(all, got)
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("check: no archive under %s holds a file whose name ends in .retry", strings.Join(args, ", "))
 	}
 	if junit != "" {
 		if err := os.WriteFile(junit, junitReport(all), 0o666); err != nil {
@@ -94,8 +105,12 @@ func (f *checkFlags) check(c *cobra.Command, file string) (checked, error) {
 		return got, nil
 	}
 	got.play()
-	if edits := got.edits(); f.update && len(edits) > 0 && file != stdin {
+	if edits := got.edits(); f.update && len(edits) > 0 {
 		text := scripted.Rewrite(got.text, edits)
+		if _, err := scripted.ParseFile(got.name, text); err != nil {
+			got.err = fmt.Errorf("%s: not updated, because with the new values it could not be read: %w", got.name, err)
+			return got, nil
+		}
 		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 			return got, ioError{err}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,40 +14,73 @@ import (
 
 const stdin = "-"
 
-// expand returns the files that the arguments name: themselves, and of folders
-// every file below whose name ends in one of the suffixes, in lexical order.
-// What begins with a dot is left out. An argument may end in /... as in the go
-// command. An error names the argument.
-func expand(args, suffixes []string) ([]string, error) {
-	var files []string
+// suffixes are those of files with scripts.
+var suffixes = []string{".retry", ".txtar"}
+
+// input is a file to read. found says that it was not named but stands in a
+// folder that was.
+type input struct {
+	name  string
+	found bool
+}
+
+// expand returns the files that the arguments name: themselves, those that
+// match them as patterns, and of folders every file below whose name ends in one
+// of the suffixes, in lexical order. What begins with a dot is left out. An
+// argument may end in /... as in the go command. An error names the argument.
+func expand(args []string) ([]input, error) {
+	var files []input
 	for _, arg := range args {
-		root := strings.TrimSuffix(arg, "...")
-		if root = strings.TrimSuffix(root, "/"); root == "" {
-			root = "."
-		}
 		if arg == stdin {
-			root = stdin
-		} else if info, err := os.Stat(root); err != nil {
+			files = append(files, input{name: stdin})
+			continue
+		}
+		names, err := match(arg)
+		if err != nil {
 			return nil, err
-		} else if info.IsDir() {
-			below, err := walk(root, suffixes)
+		}
+		for _, name := range names {
+			below, err := below(name)
 			if err != nil {
 				return nil, err
 			}
-			if len(below) == 0 {
-				return nil, fmt.Errorf("no *%s under %s", strings.Join(suffixes, " or *"), root)
-			}
 			files = append(files, below...)
-			continue
 		}
-		files = append(files, root)
 	}
 	return files, nil
 }
 
-func walk(root string, suffixes []string) ([]string, error) {
-	var files []string
-	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+// match returns the files and folders that an argument names.
+func match(arg string) ([]string, error) {
+	root := strings.TrimSuffix(arg, "...")
+	if root = strings.TrimRight(root, "/"); root == "" && !strings.HasPrefix(arg, "/") {
+		root = "."
+	}
+	_, err := os.Stat(root)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.ContainsAny(root, "*?[") {
+		return []string{root}, err
+	}
+	names, err := filepath.Glob(root)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", root, err)
+	case len(names) == 0:
+		return nil, fmt.Errorf("%s: no file matches", root)
+	}
+	return names, nil
+}
+
+// below returns a file as it is, and of a folder the files with scripts.
+func below(root string) ([]input, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []input{{name: root}}, nil
+	}
+	var files []input
+	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -55,10 +89,13 @@ func walk(root string, suffixes []string) ([]string, error) {
 				return filepath.SkipDir
 			}
 		case !d.IsDir() && slices.Contains(suffixes, filepath.Ext(name)):
-			files = append(files, name)
+			files = append(files, input{name, true})
 		}
 		return nil
 	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("no *%s under %s", strings.Join(suffixes, " or *"), root)
+	}
 	return files, err
 }
 

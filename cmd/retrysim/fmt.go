@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/rogpeppe/go-internal/diff"
@@ -19,8 +18,9 @@ func newFmt() *cobra.Command {
 		Use:   "fmt [PATH...]",
 		Short: "Format scripts",
 		Long: `Format scripts, as gofmt does Go: standard input to standard output, or the files named and
-every *.retry below the folders named. Comments and blank lines survive, meaning does not
-change. With -d the exit status is 1 if a file is not formatted.`,
+every *.retry and *.txtar below the folders named. Comments and blank lines survive, meaning
+does not change. Of a txtar archive every *.retry in it is formatted and nothing else is
+touched. With -d the exit status is 1 if a file is not formatted.`,
 		Example: `  retrysim fmt -l -w .
   retrysim fmt -d examples
   retrysim fmt < flaky.retry`,
@@ -36,15 +36,17 @@ func (f *fmtFlags) run(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		args = []string{stdin}
 	}
-	files, err := expand(args, []string{".retry"})
+	files, err := expand(args)
 	if err != nil {
 		return fmt.Errorf("fmt: %w", err)
 	}
 	differs, bad := false, 0
 	for _, file := range files {
-		changed, err := f.format(c, file)
+		changed, err := f.format(c, file.name)
 		differs = differs || changed
 		switch {
+		case file.found && errors.Is(err, scripted.ErrNoScript):
+			// an archive of other things
 		case errors.As(err, new(ioError)):
 			return err
 		case err != nil:
@@ -67,18 +69,14 @@ func (f *fmtFlags) format(c *cobra.Command, file string) (changed bool, err erro
 	if f.write && file == stdin {
 		return false, errors.New("fmt: cannot write to standard input (leave out -w)")
 	}
-	if filepath.Ext(file) == ".txtar" {
-		return false, fmt.Errorf("%s: fmt formats scripts, not archives of them", file)
-	}
 	name, text, err := readFile(c, file)
 	if err != nil {
 		return false, err
 	}
-	s, err := scripted.Parse(name, text)
+	formatted, err := scripted.FormatFile(name, text)
 	if err != nil {
 		return false, err
 	}
-	formatted := scripted.Format(s)
 	changed = formatted != text
 	switch {
 	case !f.diff && !f.list && !f.write:

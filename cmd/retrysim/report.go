@@ -40,14 +40,17 @@ type (
 		Suites  []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name       string          `xml:"name,attr"`
-		Tests      int             `xml:"tests,attr"`
-		Failures   int             `xml:"failures,attr"`
-		Errors     int             `xml:"errors,attr"`
-		Skipped    int             `xml:"skipped,attr"`
-		Time       string          `xml:"time,attr"`
-		Properties []junitProperty `xml:"properties>property,omitempty"`
-		Cases      []junitCase     `xml:"testcase"`
+		Name       string           `xml:"name,attr"`
+		Tests      int              `xml:"tests,attr"`
+		Failures   int              `xml:"failures,attr"`
+		Errors     int              `xml:"errors,attr"`
+		Skipped    int              `xml:"skipped,attr"`
+		Time       string           `xml:"time,attr"`
+		Properties *junitProperties `xml:"properties"`
+		Cases      []junitCase      `xml:"testcase"`
+	}
+	junitProperties struct {
+		Properties []junitProperty `xml:"property"`
 	}
 	junitProperty struct {
 		Name  string `xml:"name,attr"`
@@ -95,7 +98,9 @@ func suite(r *simulate.Report) junitSuite {
 	if r.Run == nil {
 		return s
 	}
-	s.Properties = []junitProperty{{"policy", r.Policy.String()}, {"seed", fmt.Sprint(r.Seed)}, {"virtual_ns", fmt.Sprint(int64(lasted(r.Trace)))}}
+	s.Properties = &junitProperties{[]junitProperty{
+		{"policy", r.Policy.String()}, {"seed", fmt.Sprint(r.Seed)}, {"virtual_ns", fmt.Sprint(int64(lasted(r.Trace)))},
+	}}
 	for _, e := range r.Checks {
 		c := junitCase{Name: fmt.Sprintf("%s (line %d)", e.Expect, e.Pos.Line)}
 		if !e.OK {

@@ -84,8 +84,8 @@ func verdict(msg io.Writer, script *scripted.Script, played *simulate.Run, noTab
 		}
 	}
 	if used := played.UsedUp(); used != nil && used.Lane == "" && used.Block == (scripted.Pos{}) && used.Blocks == 0 {
-		fmt.Fprintf(msg, "retrysim: %s: used up: the policy made %d attempts and the script has %d turns (add turns, or limit the attempts)\n",
-			script.Name, used.Call, used.Turns)
+		fmt.Fprintf(msg, "retrysim: %s: used up: %s came and the script has %s (add turns, or limit the attempts)\n",
+			script.Name, count(used.Call, "request"), count(used.Turns, "turn"))
 		return errFailed
 	}
 	unfit := played.Unfit()

@@ -71,7 +71,7 @@ type row struct {
 func attempts(events trace.Trace) []row {
 	var rows []row
 	var waitBegan time.Duration
-	chunks, size := 0, 0
+	chunks, size, cancelled := 0, 0, false
 	for _, e := range events {
 		if e.Kind == trace.Attempt {
 			rows = append(rows, row{number: e.Attempt, at: e.At, wait: "-"})
@@ -91,8 +91,14 @@ func attempts(events trace.Trace) []row {
 			last.wait, last.why = short(*e.Wait).String(), why(e)
 		case trace.Interrupted:
 			last.why += fmt.Sprintf(", cancelled %v into it", short(e.At-waitBegan))
+		case trace.Cancel:
+			cancelled = true
 		case trace.End:
-			if last.why == "" {
+			switch {
+			case last.why != "":
+			case cancelled && e.Reason == retry.NotTransient.String():
+				last.why = "cancelled in the attempt" // the decorator cannot know
+			default:
 				last.why = ending(e.Reason)
 			}
 		case trace.Chunk:
@@ -102,6 +108,9 @@ func attempts(events trace.Trace) []row {
 		case trace.Broken:
 			last.result = fmt.Sprintf("broken after %s: %s", count(chunks, "chunk"), e.Error)
 			last.why = "mid-stream: not retried"
+			if cancelled {
+				last.why = "cancelled in the stream"
+			}
 		}
 	}
 	return rows
