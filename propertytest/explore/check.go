@@ -50,9 +50,8 @@ func (c *search) all() {
 	for _, s := range c.options.Scenarios {
 		c.try(c.complete(s))
 	}
-	for _, length := range []int{1, 2, 3} {
-		c.small(length)
-	}
+	c.small(3, c.try)
+	c.small(2, c.cut)
 	for _, more := range []func(){c.shared, c.drawn, c.repeated, c.jitter} {
 		if !c.over {
 			more()
@@ -81,28 +80,33 @@ func (c *search) policies() []retry.Policy {
 
 func (c *search) lacks(f verdict.Feature) bool { return slices.Contains(c.options.Lacks, f) }
 
-// small tries every small world whose scripts have that many failures, and cuts
-// those that are small enough at every moment.
-func (c *search) small(length int) {
-	for _, p := range c.policies() {
-		w := newWorld(p, c.subject.streams(), !c.lacks(verdict.Classes))
-		for s := range w.scripts(length) {
-			if failures := len(s.Turns) - 1; failures < length-1 && length > 1 {
-				continue // tried before
-			}
-			if c.over {
-				return
-			}
-			events := c.try(s)
-			if length > 2 {
-				continue
-			}
-			starts, ends := moments(events)
-			for cut := range cuts(s, starts, ends) {
-				c.try(cut)
+// small tries every script with up to that many failures under every policy,
+// the shortest first, so that what is found first is small.
+func (c *search) small(length int, try func(*scripted.Script) trace.Trace) {
+	for failures := range length + 1 {
+		for _, p := range c.policies() {
+			w := newWorld(p, c.subject.streams(), !c.lacks(verdict.Classes))
+			for s := range w.scripts(failures) {
+				if c.over {
+					return
+				}
+				try(s)
 			}
 		}
 	}
+}
+
+// cut tries a script with the caller's context ending at every moment that
+// matters.
+func (c *search) cut(s *scripted.Script) trace.Trace {
+	events := c.subject.play(s, c.options.Run)
+	starts, ends := moments(events)
+	for cut := range cuts(s, starts, ends) {
+		if !c.over {
+			c.try(cut)
+		}
+	}
+	return events
 }
 
 // moments returns when the attempts of a run began and ended.

@@ -3,10 +3,12 @@ package explore
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 )
 
@@ -35,7 +37,7 @@ func (c *search) shrink(f *Failure) *Failure {
 			}
 			events, findings := c.judge(s)
 			i := slices.IndexFunc(findings, func(x verdict.Finding) bool { return x.Rule.Name == f.Rule.Name && x.Level == f.Level })
-			if i >= 0 {
+			if i >= 0 && (usedUp(f.Trace) || !usedUp(events)) {
 				f = &Failure{Finding: findings[i], Script: s, From: f.From, Trace: events}
 				again = true
 				break
@@ -43,6 +45,14 @@ func (c *search) shrink(f *Failure) *Failure {
 		}
 	}
 	return f
+}
+
+// usedUp reports whether an attempt found no turn: such a script is smaller, but
+// no longer says what happens.
+func usedUp(events trace.Trace) bool {
+	return slices.ContainsFunc(events, func(e trace.Event) bool {
+		return e.Kind == trace.Failed && strings.Contains(e.Error, "finds the script used up")
+	})
 }
 
 // smaller yields scenarios that have a little less than s.

@@ -44,15 +44,15 @@ func (st *states) note(s *scripted.Script, events trace.Trace) {
 			st.counts[name]++
 		}
 	}
+	is("cancelled before the start", seen.cancel == 0)
 	if n == 0 {
-		is("cancelled before the start", seen.cancel == 0)
 		return
 	}
 	last := seen.attempts[n-1]
 	is("success", !last.failed)
 	is("success after a retry", !last.failed && n > 1)
 	is("a permanent failure", last.failed && last.class == "permanent")
-	is("the last attempt failed", last.failed && n == s.Policy.MaxAttempts)
+	is("the last attempt failed", last.failed && n >= s.Policy.MaxAttempts)
 	is("a wrapped failure was retried", n > 2)
 	is("cancelled in a wait", last.failed && seen.cancel > last.end)
 	for i, a := range seen.attempts {

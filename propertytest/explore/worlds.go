@@ -2,6 +2,7 @@ package explore
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -95,28 +96,29 @@ func hints(p retry.Policy) (short, long time.Duration) {
 	return max(short, time.Millisecond), min(long, 1000*time.Hour)
 }
 
-// scripts yields every script of the world with up to length failures before
-// each ending, shortest first.
-func (w world) scripts(length int) iter.Seq[*scripted.Script] {
+// scripts yields every script of the world with that many failures before its
+// ending.
+func (w world) scripts(failures int) iter.Seq[*scripted.Script] {
 	return func(yield func(*scripted.Script) bool) {
 		bodies := [][]scripted.Turn{nil}
-		for range length + 1 {
+		for range failures {
 			var longer [][]scripted.Turn
 			for _, body := range bodies {
-				for _, end := range w.endings {
-					if endless := end[0].Repeat == scripted.Forever; endless && w.policy.MaxAttempts == retry.Unlimited {
-						continue
-					}
-					s := &scripted.Script{Policy: &w.policy, Turns: append(append([]scripted.Turn(nil), body...), end...)}
-					if !yield(s) {
-						return
-					}
-				}
 				for _, f := range w.failures {
-					longer = append(longer, append(append([]scripted.Turn(nil), body...), f))
+					longer = append(longer, append(slices.Clone(body), f))
 				}
 			}
 			bodies = longer
+		}
+		for _, body := range bodies {
+			for _, end := range w.endings {
+				if endless := end[0].Repeat == scripted.Forever; endless && w.policy.MaxAttempts == retry.Unlimited {
+					continue
+				}
+				if !yield(&scripted.Script{Policy: &w.policy, Turns: slices.Concat(body, end)}) {
+					return
+				}
+			}
 		}
 	}
 }

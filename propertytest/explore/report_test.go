@@ -1,0 +1,57 @@
+package explore_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/propertytest/explore"
+	"github.com/retrykit/retrykit/retry"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// hasty is a loop as people write it: it counts retries where it should count
+// attempts, reads no Retry-After, and sleeps after the last attempt, whatever
+// the context says.
+func hasty(e explore.Env) explore.Do {
+	return func(ctx context.Context, op func(context.Context) error) error {
+		var err error
+		for i := 0; i <= e.Policy.MaxAttempts; i++ {
+			if err = op(ctx); err == nil {
+				return nil
+			}
+			e.Clock.Sleep(time.Second << i)
+		}
+		return fmt.Errorf("giving up: %v", err)
+	}
+}
+
+func TestReport(t *testing.T) {
+	policy := retry.Policy{MaxAttempts: 3, BaseDelay: time.Second}
+	r := explore.Check(explore.Func(hasty), explore.Options{
+		Name:     "hasty",
+		Policies: []retry.Policy{policy},
+		Known:    map[string]string{"retried-permanent": "it takes every error for a passing one", "leaked": "once upon a time"},
+	})
+	require.Error(t, r.Err())
+	var b bytes.Buffer
+	fmt.Fprintln(&b, r)
+	require.NoError(t, r.WriteBadge(&b))
+	require.NoError(t, r.WriteJSON(&b))
+	golden := "testdata/hasty.txt"
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o777))
+		require.NoError(t, os.WriteFile(golden, b.Bytes(), 0o666))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), b.String())
+}
