@@ -21,7 +21,7 @@ type TB interface {
 // testing/synctest everything about it is on virtual time.
 type Local struct {
 	*Server
-	HTTP *http.Client // reaches the server whatever host is asked for
+	HTTP *http.Client // reaches the server whatever host is asked for, and whether by http or https, which is not encrypted
 	URL  string       // of the server, such as http://model.test; paths go behind it
 
 	network *network
@@ -54,7 +54,7 @@ func Start(s *scripted.Script, c Config) *Local {
 		ConnState:   l.ConnState,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	l.HTTP = &http.Client{Transport: &http.Transport{DialContext: l.DialContext, DisableCompression: true}}
+	l.HTTP = &http.Client{Transport: &http.Transport{DialContext: l.DialContext, DialTLSContext: l.DialContext, DisableCompression: true}}
 	go func() {
 		defer close(l.served)
 		l.http.Serve(l.network)

@@ -10,29 +10,39 @@ import (
 	"github.com/retrykit/retrykit/scripted"
 )
 
-// stream sends an answer piece by piece.
+// stream sends an answer piece by piece. What has no pause between goes out
+// together.
 func (x *exchange) stream(steps []scripted.Step, end scripted.Ending) {
 	contentType, e := x.protocol.stream(x.request)
 	x.w.Header().Set("Content-Type", contentType)
 	x.w.Header().Set("Cache-Control", "no-cache")
 	x.head(http.StatusOK)
 	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK, Gone: x.gone()})
+	var out []byte
+	var sent []trace.Event
+	send := func() {
+		x.write(out)
+		if x.gone() {
+			x.broke(textGone)
+		}
+		for _, e := range sent {
+			x.attempt.record(e)
+		}
+		out, sent = nil, nil
+	}
 	if !failsAtOnce(steps, end) {
-		x.write(e.open())
+		out = e.open()
 	}
 	for _, s := range steps {
-		if !x.wait(s.Pause, e.keepAlive) {
-			x.left()
+		if s.Pause > 0 {
+			send()
+			x.wait(s.Pause, e.keepAlive)
 		}
-		if s.Chunk == nil {
-			continue
+		if s.Chunk != nil {
+			out, sent = append(out, e.chunk(s.Chunk)...), append(sent, chunkEvent(s.Chunk))
 		}
-		x.write(e.chunk(s.Chunk))
-		if x.gone() {
-			x.left()
-		}
-		x.attempt.record(chunkEvent(s.Chunk))
 	}
+	send()
 	x.end(end, e)
 }
 
@@ -48,11 +58,6 @@ func failsAtOnce(steps []scripted.Step, end scripted.Ending) bool {
 		return true
 	}
 	return false
-}
-
-// left records that the client did not wait for the end of the stream.
-func (x *exchange) left() {
-	x.broke(textGone)
 }
 
 // broke records how a stream broke, and breaks the connection.
@@ -122,7 +127,7 @@ func (x *exchange) whole(steps []scripted.Step, end scripted.Ending) {
 		return
 	}
 	if x.gone() {
-		x.left()
+		x.broke(textGone)
 	}
 	for _, s := range steps {
 		if s.Chunk != nil {
