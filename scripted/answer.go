@@ -109,8 +109,8 @@ func (Cut) ending()       {}
 func (EOF) ending()       {}
 func (Stall) ending()     {}
 
-// Item is a piece of a [Stream]: [Text], [Pause], [Tool], [Reasoning] or
-// [Redacted].
+// Item is a piece of a [Stream]: [Text], [Pause], [Tool], [Interleaved],
+// [Reasoning] or [Redacted].
 type Item interface{ item() }
 
 // Text is a piece of the answer's text, or of a [Tool]'s arguments or a
@@ -121,12 +121,18 @@ type Text string
 type Pause time.Duration
 
 // Tool is a tool call. If the parts do not add up to JSON, the call is not
-// finished: it is the last item of a stream that is not finished either.
+// finished: it, or the [Interleaved] that it is one of, is the last item of a
+// stream that is not finished either.
 type Tool struct {
 	ID    string // "": call_1 for the first tool call of the stream, and so on
 	Name  string
 	Parts []Item // of the arguments' JSON, Text and Pause; none: {}
 }
+
+// Interleaved are tool calls, two at least, that arrive at once, as those of
+// Azure OpenAI may: all begin, then come their parts, the first of each, the
+// second of each and so on, then all are finished.
+type Interleaved []Tool
 
 // Reasoning is a block of visible reasoning.
 type Reasoning struct {
@@ -137,11 +143,12 @@ type Reasoning struct {
 // Redacted is a block of reasoning that the provider encrypted.
 type Redacted string
 
-func (Text) item()      {}
-func (Pause) item()     {}
-func (Tool) item()      {}
-func (Reasoning) item() {}
-func (Redacted) item()  {}
+func (Text) item()        {}
+func (Pause) item()       {}
+func (Tool) item()        {}
+func (Interleaved) item() {}
+func (Reasoning) item()   {}
+func (Redacted) item()    {}
 
 // Error is the error of a scripted failure. It is a [retry.Retryable].
 type Error struct {

@@ -35,6 +35,8 @@
 //	ok "Hel" pause 200ms "lo"
 //	ok tool search(`{"q":` `"go"}`)                # call_1, then call_2 ...
 //	ok tool search id=toolu_7("{}") "Done."
+//	ok interleaved(tool a("[1," "2]") tool b("[3," "4]"))  # both begin, [1, [3, 2] 4],
+//	                                               # both are finished
 //	ok reasoning("Let me " "see.") reasoning signature=c2ln("Yes.") "42"
 //	ok redacted "b64" "42"
 //	ok reasoning("hm" pause 1s "so") "42"
@@ -51,7 +53,7 @@
 //	ok "4" cut                    # the connection is lost
 //	ok "4" eof                    # it ends cleanly, without its terminal chunk
 //	ok "4" stall                  # nothing comes any more, not even the end
-//	ok tool search(`{"q":`) cut   # only here may arguments be no JSON
+//	ok tool search(`{"q":`) cut   # only here may arguments be no JSON, of the last call
 //
 // Without an ending the stream finishes: with tool_use if it called a tool,
 // else with end_turn.

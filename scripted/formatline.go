@@ -222,6 +222,13 @@ func writeItem(b *strings.Builder, item Item) {
 			b.WriteString(" id=" + bare(i.ID))
 		}
 		writeParts(b, i.Parts)
+	case Interleaved:
+		items := make([]Item, len(i))
+		for j, t := range i {
+			items[j] = t
+		}
+		b.WriteString("interleaved")
+		writeParts(b, items)
 	default:
 		panic(fmt.Sprintf("scripted: unknown item %T", item))
 	}

@@ -72,25 +72,30 @@ func parts(t *rapid.T) []scripted.Item {
 
 var maybeWord = rapid.OneOf(rapid.Just(""), words)
 
+var tools = rapid.Custom(func(t *rapid.T) scripted.Tool {
+	tool := scripted.Tool{ID: maybeWord.Draw(t, "id"), Name: texts.Draw(t, "name")}
+	if rapid.Bool().Draw(t, "with arguments") {
+		tool.Parts = []scripted.Item{scripted.Text(`{"q":`), scripted.Pause(delays.Draw(t, "pause")), scripted.Text(`1}`)}
+	}
+	return tool
+})
+
 func stream(t *rapid.T) scripted.Stream {
 	var s scripted.Stream
 	for range rapid.IntRange(0, 4).Draw(t, "items") {
-		switch rapid.IntRange(0, 4).Draw(t, "item") {
+		switch rapid.IntRange(0, 5).Draw(t, "item") {
 		case 0:
 			s.Items = append(s.Items, scripted.Text(texts.Draw(t, "text")))
 		case 1:
 			s.Items = append(s.Items, scripted.Pause(delays.Draw(t, "pause")))
 		case 2:
-			args := []scripted.Item{scripted.Text(`{"q":`), scripted.Pause(delays.Draw(t, "pause")), scripted.Text(`1}`)}
-			tool := scripted.Tool{ID: maybeWord.Draw(t, "id"), Name: texts.Draw(t, "name")}
-			if rapid.Bool().Draw(t, "with arguments") {
-				tool.Parts = args
-			}
-			s.Items = append(s.Items, tool)
+			s.Items = append(s.Items, tools.Draw(t, "tool"))
 		case 3:
 			s.Items = append(s.Items, scripted.Reasoning{Signature: maybeWord.Draw(t, "signature"), Parts: parts(t)})
 		case 4:
 			s.Items = append(s.Items, scripted.Redacted(texts.Draw(t, "data")))
+		case 5:
+			s.Items = append(s.Items, scripted.Interleaved(rapid.SliceOfN(tools, 2, 4).Draw(t, "tools")))
 		}
 	}
 	switch rapid.IntRange(0, 8).Draw(t, "end") {
@@ -112,7 +117,12 @@ func stream(t *rapid.T) scripted.Stream {
 			Usage:  retry.Usage{InputTokens: rapid.Int64Range(0, math.MaxInt64).Draw(t, "in"), CacheCreation1hTokens: rapid.Int64Range(0, 3).Draw(t, "1h")},
 		}
 	case 8:
-		s.Items = append(s.Items, scripted.Tool{Name: "search", Parts: []scripted.Item{scripted.Text(`{"q":`)}})
+		cut := scripted.Tool{Name: "search", Parts: []scripted.Item{scripted.Text(`{"q":`)}}
+		if rapid.Bool().Draw(t, "alone") {
+			s.Items = append(s.Items, cut)
+		} else {
+			s.Items = append(s.Items, scripted.Interleaved{cut, tools.Draw(t, "tool")})
+		}
 		s.End = scripted.Cut{}
 	}
 	return s

@@ -114,6 +114,31 @@ func TestAStreamInFull(t *testing.T) {
 	assert.Zero(t, m.Open())
 }
 
+func TestInterleavedToolCalls(t *testing.T) {
+	m, clock := model(t, "ok tool x() interleaved(tool a(\"[1,\" pause 1s \"2]\") tool b id=k(\"[3]\") tool c()) \"t\"; "+
+		"ok interleaved(tool a(\"[1,\" \"2]\") tool b(\"[3,\")) cut")
+	s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
+	require.NoError(t, err)
+	chunks, err := collect(s)
+	require.NoError(t, err)
+	assert.Equal(t, []retry.StreamChunk{
+		retry.ToolCallStarted{ID: "call_1", Name: "x"}, retry.ToolCallFinished{ID: "call_1", Name: "x", Args: []byte("{}")},
+		retry.ToolCallStarted{ID: "call_2", Name: "a"}, retry.ToolCallStarted{ID: "k", Name: "b"}, retry.ToolCallStarted{ID: "call_4", Name: "c"},
+		retry.ToolCallArgsDelta{ID: "call_2", Delta: "[1,"}, retry.ToolCallArgsDelta{ID: "k", Delta: "[3]"}, retry.ToolCallArgsDelta{ID: "call_2", Delta: "2]"},
+		retry.ToolCallFinished{ID: "call_2", Name: "a", Args: []byte("[1,2]")}, retry.ToolCallFinished{ID: "k", Name: "b", Args: []byte("[3]")},
+		retry.ToolCallFinished{ID: "call_4", Name: "c", Args: []byte("{}")},
+		retry.TextDelta{Delta: "t"}, retry.TurnFinished{Reason: retry.ToolUse},
+	}, chunks)
+	assert.Equal(t, time.Second, clock.Elapsed())
+
+	s, err = m.ChatStream(t.Context(), retry.ChatRequest{})
+	require.NoError(t, err)
+	chunks, err = collect(s)
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.Equal(t, retry.ToolCallFinished{ID: "call_1", Name: "a", Args: []byte("[1,2]")}, chunks[len(chunks)-1], "the other is not finished")
+	assert.Len(t, chunks, 6)
+}
+
 func TestEndings(t *testing.T) {
 	for script, want := range map[string]error{
 		"ok":                         nil,

@@ -10,7 +10,7 @@ import (
 	"github.com/retrykit/retrykit/retry"
 )
 
-var streamWords = []string{"pause", "tool", "reasoning", "redacted", "usage", "finish",
+var streamWords = []string{"pause", "tool", "interleaved", "reasoning", "redacted", "usage", "finish",
 	"cut", "eof", "stall", "transient", "permanent", "after", "forever"}
 
 // stream reads what follows ok, and the modifiers of the turn.
@@ -45,6 +45,11 @@ func (p *parser) stream(begin int) bool {
 			if whole, ok = p.tool(); !whole {
 				openTool = at + 1
 			}
+		case "interleaved":
+			var whole bool
+			if whole, ok = p.interleaved(); !whole {
+				openTool = at + 1
+			}
 		case "reasoning":
 			ok = p.reasoning()
 		case "redacted":
@@ -63,7 +68,8 @@ func (p *parser) stream(begin int) bool {
 		return p.fail(p.pos, len(p.peek()), "usage and finish come with the terminal chunk, which a stream that breaks has not")
 	}
 	if openTool > 0 && (s.End == nil || finished) {
-		return p.fail(openTool-1, len("tool"), "the arguments of this tool call are not JSON: it must be the last in a stream that breaks (cut, eof, stall or an error)")
+		p.lexer.pos = openTool - 1
+		return p.fail(p.pos, len(p.peek()), "the arguments of this tool call are not JSON: it must be the last in a stream that breaks (cut, eof, stall or an error)")
 	}
 	if len(p.items) > 0 {
 		s.Items = slices.Clone(p.items)
@@ -139,8 +145,44 @@ func (p *parser) tool() (whole, ok bool) {
 		return true, false
 	}
 	p.items = append(p.items, t)
-	args := t.args()
-	return len(args) == 0 || json.Valid(args), true
+	_, whole = t.args()
+	return whole, true
+}
+
+// interleaved reads tool calls in parentheses. whole says that the arguments of
+// all are JSON.
+func (p *parser) interleaved() (whole, ok bool) {
+	const want = "want tool calls in parentheses, two at least, such as interleaved(tool a(`{` `}`) tool b())"
+	if p.atEnd() || p.next() != '(' {
+		return true, p.fail(p.pos, len(p.peek()), want)
+	}
+	open := p.pos
+	p.pos++
+	var tools Interleaved
+	for whole = true; ; {
+		switch p.blanks(); {
+		case p.next() == ')' && len(tools) > 1:
+			p.pos++
+			p.items = append(p.items, tools)
+			return whole, true
+		case p.peek() == "tool":
+			p.word()
+			one, ok := p.tool()
+			if !ok {
+				return true, false
+			}
+			whole = whole && one
+			last := len(p.items) - 1
+			tools = append(tools, p.items[last].(Tool))
+			p.items = p.items[:last]
+		case p.atEnd():
+			return true, p.fail(open, 1, "this ( has no )")
+		default:
+			p.fail(p.pos, max(len(p.peek()), p.oddLen()), want)
+			p.skipParens()
+			return true, false
+		}
+	}
 }
 
 func (p *parser) reasoning() bool {
@@ -314,13 +356,17 @@ func (p *parser) usage(u *retry.Usage) bool {
 	}
 }
 
-// args returns the arguments of a tool call, all parts together.
-func (t Tool) args() []byte {
+// args returns the arguments of a tool call, all parts together, and whether
+// they are JSON. No parts are {}.
+func (t Tool) args() (args []byte, whole bool) {
 	var b []byte
 	for _, part := range t.Parts {
 		if text, ok := part.(Text); ok {
 			b = append(b, text...)
 		}
 	}
-	return b
+	if len(b) == 0 {
+		return []byte("{}"), true
+	}
+	return b, json.Valid(b)
 }

@@ -2,7 +2,6 @@ package scripted
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,64 +21,88 @@ type Step struct {
 // there is one. A tool call whose arguments are not whole has no
 // [retry.ToolCallFinished].
 func (s Stream) Steps() []Step {
-	var steps []Step
-	var pause time.Duration
-	add := func(chunk retry.StreamChunk) {
-		steps = append(steps, Step{pause, chunk})
-		pause = 0
-	}
-	parts := func(items []Item, chunk func(string) retry.StreamChunk) {
-		for _, item := range items {
-			switch i := item.(type) {
-			case Pause:
-				pause += time.Duration(i)
-			case Text:
-				add(chunk(string(i)))
-			}
-		}
-	}
-	tools := 0
+	var out steps
 	for _, item := range s.Items {
 		switch i := item.(type) {
 		case Pause:
-			pause += time.Duration(i)
+			out.pause += time.Duration(i)
 		case Text:
-			add(retry.TextDelta{Delta: string(i)})
+			out.add(retry.TextDelta{Delta: string(i)})
 		case Redacted:
-			add(retry.RedactedReasoning{Data: string(i)})
+			out.add(retry.RedactedReasoning{Data: string(i)})
 		case Reasoning:
-			parts(i.Parts, func(s string) retry.StreamChunk { return retry.ReasoningDelta{Delta: s} })
-			add(retry.ReasoningFinished{Signature: i.Signature})
+			for _, part := range i.Parts {
+				out.part(part, func(s string) retry.StreamChunk { return retry.ReasoningDelta{Delta: s} })
+			}
+			out.add(retry.ReasoningFinished{Signature: i.Signature})
 		case Tool:
-			tools++
-			id := i.ID
-			if id == "" {
-				id = fmt.Sprintf("call_%d", tools)
-			}
-			add(retry.ToolCallStarted{ID: id, Name: i.Name})
-			parts(i.Parts, func(s string) retry.StreamChunk { return retry.ToolCallArgsDelta{ID: id, Delta: s} })
-			args := i.args()
-			if len(args) == 0 {
-				args = []byte("{}")
-			}
-			if json.Valid(args) {
-				add(retry.ToolCallFinished{ID: id, Name: i.Name, Args: args})
-			}
+			out.calls([]Tool{i})
+		case Interleaved:
+			out.calls(i)
 		}
 	}
 	if f, ok := s.end().(Finish); ok {
 		if f.Reason == "" {
 			f.Reason = retry.EndTurn
-			if tools > 0 {
+			if out.tools > 0 {
 				f.Reason = retry.ToolUse
 			}
 		}
-		add(retry.TurnFinished{Reason: f.Reason, Usage: f.Usage})
+		out.add(retry.TurnFinished{Reason: f.Reason, Usage: f.Usage})
 	}
-	if pause > 0 {
-		add(nil)
+	if out.pause > 0 {
+		out.add(nil)
 	}
-	return steps
+	return out.list
+}
+
+// steps collects the steps of a stream.
+type steps struct {
+	list  []Step
+	pause time.Duration // before the next chunk
+	tools int           // called so far
+}
+
+func (s *steps) add(chunk retry.StreamChunk) {
+	s.list = append(s.list, Step{s.pause, chunk})
+	s.pause = 0
+}
+
+// part adds a part of a tool call or a reasoning; a text becomes a chunk.
+func (s *steps) part(part Item, chunk func(string) retry.StreamChunk) {
+	switch p := part.(type) {
+	case Pause:
+		s.pause += time.Duration(p)
+	case Text:
+		s.add(chunk(string(p)))
+	}
+}
+
+// calls adds tool calls that arrive at once.
+func (s *steps) calls(tools []Tool) {
+	tools = slices.Clone(tools)
+	longest := 0
+	for i := range tools {
+		t := &tools[i]
+		s.tools++
+		if t.ID == "" {
+			t.ID = fmt.Sprintf("call_%d", s.tools)
+		}
+		longest = max(longest, len(t.Parts))
+		s.add(retry.ToolCallStarted{ID: t.ID, Name: t.Name})
+	}
+	for i := range longest {
+		for _, t := range tools {
+			if i < len(t.Parts) {
+				s.part(t.Parts[i], func(s string) retry.StreamChunk { return retry.ToolCallArgsDelta{ID: t.ID, Delta: s} })
+			}
+		}
+	}
+	for _, t := range tools {
+		if args, whole := t.args(); whole {
+			s.add(retry.ToolCallFinished{ID: t.ID, Name: t.Name, Args: args})
+		}
+	}
 }
 
 // end returns the ending, which is Finish if none is set.

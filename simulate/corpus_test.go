@@ -93,7 +93,7 @@ func TestTheCorpusIsComplete(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, len(all), 40)
-	want := []string{"Transient", "Permanent", "Status", "Reset", "Hang", "Stream", "Text", "Pause", "Tool", "Reasoning", "Redacted",
+	want := []string{"Transient", "Permanent", "Status", "Reset", "Hang", "Stream", "Text", "Pause", "Tool", "Interleaved", "Reasoning", "Redacted",
 		"Finish", "Cut", "EOF", "Stall", "after", "repeat", "forever", "call", "lane", "seed", "cancel", "timeout attempt", "timeout total", "at once",
 		"op ==", "op !=", "op <", "op <=", "op in", "op contains", "expect outcome", "expect attempts", "expect wait", "expect start",
 		"expect total", "expect error", "expect chunks", "expect text", "expect no"}

@@ -119,13 +119,18 @@ func (openAIChat) answer(r request, m message) []byte {
 }
 
 func (openAIChat) stream(r request) (string, encoder) {
-	return eventType, &chatStream{request: r, tool: -1}
+	return eventType, &chatStream{request: r, calls: make(map[string]*chatCall)}
 }
 
 type chatStream struct {
 	request
-	tool int // index of the last tool call
-	args bool
+	tools int                  // so far
+	calls map[string]*chatCall // by id; the last one of it
+}
+
+type chatCall struct {
+	index int
+	args  bool // came in pieces
 }
 
 func (s *chatStream) object(choices []any) object {
@@ -144,8 +149,8 @@ func (s *chatStream) open() []byte {
 }
 
 func (s *chatStream) chunk(chunk retry.StreamChunk) []byte {
-	call := func(fields object) []byte {
-		fields["index"] = s.tool
+	call := func(id string, fields object) []byte {
+		fields["index"] = s.calls[id].index
 		return s.delta(object{"tool_calls": []any{fields}}, nil)
 	}
 	switch c := chunk.(type) {
@@ -154,14 +159,15 @@ func (s *chatStream) chunk(chunk retry.StreamChunk) []byte {
 	case retry.ReasoningDelta: // as the servers have it that speak this format and show their reasoning
 		return s.delta(object{"reasoning_content": c.Delta}, nil)
 	case retry.ToolCallStarted:
-		s.tool, s.args = s.tool+1, false
-		return call(object{"id": c.ID, "type": "function", "function": object{"name": c.Name, "arguments": ""}})
+		s.calls[c.ID] = &chatCall{index: s.tools}
+		s.tools++
+		return call(c.ID, object{"id": c.ID, "type": "function", "function": object{"name": c.Name, "arguments": ""}})
 	case retry.ToolCallArgsDelta:
-		s.args = true
-		return call(object{"function": object{"arguments": c.Delta}})
+		s.calls[c.ID].args = true
+		return call(c.ID, object{"function": object{"arguments": c.Delta}})
 	case retry.ToolCallFinished:
-		if !s.args {
-			return call(object{"function": object{"arguments": string(c.Args)}})
+		if !s.calls[c.ID].args {
+			return call(c.ID, object{"function": object{"arguments": string(c.Args)}})
 		}
 	case retry.TurnFinished:
 		out := s.delta(object{}, chatReason(c.Reason))

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // together.
 func (x *exchange) stream(steps []scripted.Step, end scripted.Ending) {
 	contentType, e := x.protocol.stream(x.request)
+	if !interleaves(e) {
+		steps = inTurn(steps)
+	}
 	x.w.Header().Set("Content-Type", contentType)
 	x.w.Header().Set("Cache-Control", "no-cache")
 	x.head(http.StatusOK)
@@ -44,6 +48,60 @@ func (x *exchange) stream(steps []scripted.Step, end scripted.Ending) {
 	}
 	send()
 	x.end(end, e)
+}
+
+// interleaves reports whether the format can send tool calls at once.
+func interleaves(e encoder) bool {
+	if a, ok := e.(*azureStream); ok {
+		e = a.encoder
+	}
+	_, ok := e.(*chatStream)
+	return ok
+}
+
+// inTurn returns the steps with the tool calls that come at once one after
+// another. The pauses keep their places.
+func inTurn(steps []scripted.Step) []scripted.Step {
+	out := slices.Clone(steps)
+	for begin := 0; begin < len(out); begin++ {
+		end, order := begin, make(map[string]int)
+		for ; end < len(out); end++ {
+			id, ok := toolOf(out[end].Chunk)
+			if !ok {
+				break
+			}
+			if _, seen := order[id]; !seen {
+				order[id] = len(order)
+			}
+		}
+		run := make([]retry.StreamChunk, 0, end-begin)
+		for _, s := range out[begin:end] {
+			run = append(run, s.Chunk)
+		}
+		slices.SortStableFunc(run, func(a, b retry.StreamChunk) int {
+			x, _ := toolOf(a)
+			y, _ := toolOf(b)
+			return order[x] - order[y]
+		})
+		for i, chunk := range run {
+			out[begin+i].Chunk = chunk
+		}
+		begin = end
+	}
+	return out
+}
+
+// toolOf returns the id of the tool call that a chunk is of.
+func toolOf(chunk retry.StreamChunk) (id string, ok bool) {
+	switch c := chunk.(type) {
+	case retry.ToolCallStarted:
+		return c.ID, true
+	case retry.ToolCallArgsDelta:
+		return c.ID, true
+	case retry.ToolCallFinished:
+		return c.ID, true
+	}
+	return "", false
 }
 
 // failsAtOnce reports whether the first event of the stream is its failure.
@@ -105,7 +163,7 @@ func (x *exchange) whole(steps []scripted.Step, end scripted.Ending) {
 		x.refuse(refusalOf(x.protocol, end), "")
 		return
 	}
-	m := collect(steps)
+	m := collect(inTurn(steps))
 	body := x.protocol.answer(x.request, m)
 	_, early := end.(scripted.EOF)
 	complete := end == nil

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,6 +317,45 @@ func TestKeepAlive(t *testing.T) {
 			assert.Equal(t, 35*time.Second, got.took)
 		})
 	}
+}
+
+// Tool calls at once are what the chat formats of OpenAI can send; the others
+// get them one after another.
+func TestInterleavedToolCalls(t *testing.T) {
+	const script = "ok \"t\" interleaved(tool a id=A(\"[1,\" pause 1s \"2]\") tool b id=B(\"[3,\" \"4]\" \" \")) tool c id=C(\"[5]\") \"u\"; "
+	piece := regexp.MustCompile(`\[1,|2\]|\[3,|4\]|\[5\]`)
+	for _, a := range asks {
+		want := []string{"[1,", "2]", "[3,", "4]", "[5]"}
+		switch a.format {
+		case wire.OpenAIChat, wire.AzureOpenAI:
+			want = []string{"[1,", "[3,", "4]", "2]", "[5]"}
+		case wire.Plain: // has no tools
+			want = nil
+		}
+		synctest.Test(t, func(t *testing.T) {
+			server := wire.Client(t, script+script, wire.Config{Format: a.format})
+			got := do(server, a.request(t.Context(), server.URL, true))
+			assert.Equal(t, time.Second, got.took)
+			assert.Equal(t, want, firsts(piece.FindAllString(got.body, -1)), a.format)
+			whole := do(server, a.request(t.Context(), server.URL, false))
+			assert.Equal(t, 200, whole.status)
+			if a.format == wire.OpenAIChat {
+				assert.Regexp(t, `\[1,.*"index":0.*\[3,.*"index":1.*4\].*"index":1.*2\].*"index":0.*\[5\].*"index":2`, strings.ReplaceAll(got.body, "\n", " "))
+				assert.Regexp(t, `\[1,2\].*"A".*\[3,4\] .*"B".*\[5\].*"C"`, whole.body)
+			}
+		})
+	}
+}
+
+// firsts leaves out what stood already.
+func firsts(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func TestDatesAreOnTheClock(t *testing.T) {
