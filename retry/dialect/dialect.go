@@ -5,18 +5,20 @@
 // AWS Step Functions Retry field or an Envoy retry policy. What such a text
 // says of which errors to retry is not part of a [retry.Policy], which decides
 // when and not whether; it is listed in [Import.Ignored]. A key that the
-// dialect does not have, a value that has no meaning and a text that holds
-// more than one policy are errors that name the key.
+// dialect does not have or that stands there twice, a value that has no meaning
+// and a text that holds more than one policy are errors that name the key.
 package dialect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,21 +69,107 @@ func Parse(name string, text []byte) (Import, error) {
 	return in, nil
 }
 
-// strict decodes JSON into v and refuses keys that v does not have.
+// strict decodes JSON into v, a pointer to a struct or to a slice of them. It
+// refuses what encoding/json lets pass: keys that v does not have, in that very
+// spelling, and keys that stand there twice.
 func strict(text []byte, v any) error {
+	return respelled(text, v, func(key string) string { return key })
+}
+
+// respelled is strict for keys that may be spelled in several ways, of which
+// spell returns the one that v has.
+func respelled(text []byte, v any, spell func(key string) string) error {
 	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	var whole json.RawMessage // whose nesting the decoder has limited
+	if err := d.Decode(&whole); err != nil {
 		if errors.Is(err, io.EOF) {
 			return errors.New("empty text")
 		}
-		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("more text after the policy")
 	}
+	d = json.NewDecoder(bytes.NewReader(whole))
+	d.UseNumber()
+	value, err := walk(d, reflect.TypeOf(v).Elem(), "", spell)
+	if err != nil {
+		return err
+	}
+	plain, err := json.Marshal(value)
+	if err == nil {
+		err = json.Unmarshal(plain, v)
+	}
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
 	return nil
 }
+
+// walk reads the next value of valid JSON, which is for a Go value of type t,
+// with the keys of its objects as they are spelled there. Where t is no struct
+// any key may stand, once.
+func walk(d *json.Decoder, t reflect.Type, path string, spell func(string) string) (any, error) {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('['):
+		if t != nil && t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		list := []any{}
+		for d.More() {
+			v, err := walk(d, t, path, spell)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err = d.Token()
+		return list, err
+	case json.Delim('{'):
+		object := make(map[string]any)
+		for d.More() {
+			if err := walkPair(d, t, path, spell, object); err != nil {
+				return nil, err
+			}
+		}
+		_, err = d.Token()
+		return object, err
+	}
+	return token, nil
+}
+
+// walkPair reads the next key of an object, and its value.
+func walkPair(d *json.Decoder, t reflect.Type, path string, spell func(string) string, object map[string]any) error {
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	key := token.(string)
+	spelled, below := key, reflect.Type(nil)
+	if t != nil && t.Kind() == reflect.Struct {
+		spelled = spell(key)
+		i := slices.IndexFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return nameOf(f) == spelled })
+		if i < 0 {
+			return fmt.Errorf("unknown field %q", path+key)
+		}
+		below = t.Field(i).Type
+	}
+	if _, twice := object[spelled]; twice {
+		return fmt.Errorf("%q stands there twice (keep the one that is meant)", path+key)
+	}
+	object[spelled], err = walk(d, below, path+key+".", spell)
+	return err
+}
+
+// nameOf returns the key of a field: its tag, or its name if it has none.
+func nameOf(f reflect.StructField) string { return cmp.Or(f.Tag.Get("json"), f.Name) }
 
 // field names the field that a value came from when it cannot be read.
 func field(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }

@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,24 +15,21 @@ import (
 // its keys. Envoy waits 25 ms at first and ten times that at the most.
 func parseEnvoy(text []byte) (Import, error) {
 	var e struct {
-		RetryOn       json.RawMessage `json:"retryon"`
-		NumRetries    *int            `json:"numretries"`
-		PerTryTimeout *protoDuration  `json:"pertrytimeout"`
+		RetryOn       json.RawMessage `json:"retry_on"`
+		NumRetries    *int            `json:"num_retries"`
+		PerTryTimeout *protoDuration  `json:"per_try_timeout"`
 		BackOff       *struct {
-			Base *protoDuration `json:"baseinterval"`
-			Max  *protoDuration `json:"maxinterval"`
-		} `json:"retrybackoff"`
-		StatusCodes json.RawMessage `json:"retriablestatuscodes"`
-		Headers     json.RawMessage `json:"retriableheaders"`
-		Hosts       json.RawMessage `json:"retryhostpredicate"`
-		Priority    json.RawMessage `json:"retrypriority"`
-		Selections  json.RawMessage `json:"hostselectionretrymaxattempts"`
+			Base *protoDuration `json:"base_interval"`
+			Max  *protoDuration `json:"max_interval"`
+		} `json:"retry_back_off"`
+		StatusCodes json.RawMessage `json:"retriable_status_codes"`
+		Headers     json.RawMessage `json:"retriable_headers"`
+		Hosts       json.RawMessage `json:"retry_host_predicate"`
+		Priority    json.RawMessage `json:"retry_priority"`
+		Selections  json.RawMessage `json:"host_selection_retry_max_attempts"`
 	}
-	plain, err := withoutUnderscores(text)
+	err := respelled(text, &e, snakeCase)
 	if err != nil {
-		return Import{}, err
-	}
-	if err := strict(plain, &e); err != nil {
 		return Import{}, err
 	}
 	in := Import{
@@ -81,42 +75,16 @@ func parseEnvoy(text []byte) (Import, error) {
 	return in, nil
 }
 
-// withoutUnderscores returns the text with numRetries and num_retries alike as
-// numretries, so that protobuf's two spellings are one. Two spellings of one
-// key in one object are an error.
-func withoutUnderscores(text []byte) ([]byte, error) {
-	var v any
-	d := json.NewDecoder(strings.NewReader(string(text)))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		return nil, strict(text, &v)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("more text after the policy")
-	}
-	plain, err := lowerKeys(v)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(plain)
-}
-
-func lowerKeys(v any) (any, error) {
-	object, ok := v.(map[string]any)
-	if !ok {
-		return v, nil // keys inside a list belong to fields that are ignored
-	}
-	out := make(map[string]any, len(object))
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		plain := strings.ToLower(strings.ReplaceAll(key, "_", ""))
-		if _, twice := out[plain]; twice {
-			return nil, field(key, errors.New("stands there in two spellings"))
+// snakeCase returns the name of a field of a protobuf message for its name in
+// JSON, which is also allowed as it is.
+func snakeCase(key string) string {
+	var b strings.Builder
+	for _, c := range key {
+		if 'A' <= c && c <= 'Z' {
+			b.WriteByte('_')
+			c += 'a' - 'A'
 		}
-		below, err := lowerKeys(object[key])
-		if err != nil {
-			return nil, err
-		}
-		out[plain] = below
+		b.WriteRune(c)
 	}
-	return out, nil
+	return b.String()
 }
