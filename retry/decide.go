@@ -114,7 +114,7 @@ func (p Policy) Decide(f Failure, src rand.Source) Decision {
 	if f.Class.IsThrottled() && p.ThrottleDelay > 0 {
 		p.BaseDelay = p.ThrottleDelay
 	}
-	d := p.wait(f, src)
+	d := p.wait(&f, src)
 	if p.MaxElapsed > 0 && d.Retry() && d.Wait > p.MaxElapsed-f.Elapsed {
 		d.Reason = ElapsedLimit
 	}
@@ -123,7 +123,7 @@ func (p Policy) Decide(f Failure, src rand.Source) Decision {
 
 // wait returns how long to wait and why: as long as the server asked, if the
 // policy heeds that, else by the schedule, with jitter.
-func (p *Policy) wait(f Failure, src rand.Source) Decision {
+func (p *Policy) wait(f *Failure, src rand.Source) Decision {
 	var word uint64
 	if p.Jitter != JitterNone {
 		word = src.Uint64()
@@ -161,7 +161,7 @@ func (p *Policy) wait(f Failure, src rand.Source) Decision {
 }
 
 // backoff returns the schedule's wait.
-func (p *Policy) backoff(f Failure, word uint64) Decision {
+func (p *Policy) backoff(f *Failure, word uint64) Decision {
 	if p.Jitter == JitterDecorrelated {
 		wait := p.decorrelated(f.Previous, word)
 		return Decision{Reason: Backoff, Wait: wait, Jitter: wait - min(p.BaseDelay, wait)}

@@ -3,6 +3,7 @@ package retry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -281,21 +282,46 @@ func BenchmarkChatStream(b *testing.B) {
 	}
 }
 
+// Every schedule with every jitter, where it is easy and where it is hard.
 func BenchmarkDecide(b *testing.B) {
-	for _, text := range []string{
-		"exp:jitter=none", "exp", "exp:factor=1.5", "const:base=1s", "linear", "list:delays=1s/5s/30s",
-		"exp:jitter=full", "exp:jitter=equal", "exp:jitter=-20%+20%", "exp:jitter=decorrelated", "exp:capped=exact,jitter=full",
+	long := "list:delays=" + strings.Repeat("1m30.5s/", 49) + "1h0m0s"
+	for _, schedule := range []struct {
+		name, text string
+		attempts   []int
+	}{
+		{"exp", "exp:", []int{3}},
+		{"exp,uncapped", "exp:cap=none,", []int{3, 5000}},
+		{"factor=1.5", "exp:factor=1.5,", []int{3, 5000}},
+		{"factor=1.6,base=100ms", "exp:base=100ms,factor=1.6,cap=2h,", []int{9, 20}},
+		{"factor=1.01,uncapped", "exp:factor=1.01,cap=none,", []int{3, 2000}},
+		{"factor=1.000001,uncapped", "exp:factor=1.000001,cap=none,", []int{5000, 1_000_000}},
+		{"const", "const:base=1s,", []int{3}},
+		{"linear", "linear:", []int{3, 5000}},
+		{"list", "list:delays=1s/5s/30s,", []int{3}},
+		{"list of 50", long + ",", []int{3, 40, 5000}},
+		{"larger", "exp:retry-after=larger,", []int{3}},
+		{"window", "exp:max-retry-after=5s,long-retry-after=window,", []int{3}},
 	} {
-		b.Run(text, func(b *testing.B) {
-			p, err := retry.ParsePolicy(text + map[bool]string{true: ",attempts=9", false: ":attempts=9"}[strings.Contains(text, ":")])
-			require.NoError(b, err)
-			src := retry.Seeded(1, 0)(1)
-			f := retry.Failure{Attempt: 3, Class: retry.Transient(), Previous: time.Second}
-			b.ReportAllocs()
-			for b.Loop() {
-				p.Decide(f, src)
+		for _, jitter := range []string{"none", "additive", "full", "equal", "-20%+20%", "decorrelated"} {
+			p, err := retry.ParsePolicy(schedule.text + "attempts=unlimited,jitter=" + jitter)
+			if err != nil { // decorrelated is a schedule of its own
+				continue
 			}
-		})
+			class := retry.Transient()
+			if p.RetryAfter == retry.HintOrBackoff || p.LongRetryAfter == retry.HintWithin {
+				class = retry.TransientAfter(time.Second)
+			}
+			for _, attempt := range schedule.attempts {
+				b.Run(fmt.Sprintf("%s/jitter=%s/attempt=%d", schedule.name, jitter, attempt), func(b *testing.B) {
+					src := retry.Seeded(1, 0)(1)
+					f := retry.Failure{Attempt: attempt, Class: class, Previous: time.Second}
+					b.ReportAllocs()
+					for b.Loop() {
+						p.Decide(f, src)
+					}
+				})
+			}
+		}
 	}
 }
 

@@ -68,32 +68,28 @@ func TestBackoffEdges(t *testing.T) {
 	}
 }
 
-// bigBackoff is the schedule in unbounded integers, step by step. It shares no
-// code with Backoff.
+// bigBackoff is the schedule in unbounded integers, by its formula. It shares
+// no code with Backoff.
 func bigBackoff(p retry.Policy, attempt int) *big.Int {
-	num, den := big.NewInt(2), big.NewInt(1)
+	factor, million := big.NewInt(2_000_000), big.NewInt(1_000_000)
 	if p.Multiplier != 0 {
-		num, den = big.NewInt(int64(math.Round(p.Multiplier*1e6))), big.NewInt(1e6)
+		factor = big.NewInt(int64(math.Round(p.Multiplier * 1e6)))
 	}
 	step := big.NewInt(int64(p.Step))
 	if p.Step == 0 {
 		step = big.NewInt(int64(p.BaseDelay))
 	}
+	n := big.NewInt(int64(attempt) - 1)
 	delay := big.NewInt(int64(p.BaseDelay))
-	list := p.Delays.List()
-	for i := range attempt {
-		switch {
-		case p.Schedule == retry.List:
-			delay = big.NewInt(int64(list[min(i, len(list)-1)]))
-		case i == 0 || p.Schedule == retry.Constant:
-		case p.Schedule == retry.Linear:
-			delay = new(big.Int).Add(delay, step)
-		default:
-			delay = new(big.Int).Div(new(big.Int).Mul(delay, num), den)
-		}
-		if delay.BitLen() > 100 {
-			break // far beyond every limit
-		}
+	switch p.Schedule {
+	case retry.List:
+		list := p.Delays.List()
+		delay = big.NewInt(int64(list[min(attempt, len(list))-1]))
+	case retry.Linear:
+		delay.Add(delay, step.Mul(step, n))
+	case retry.Exponential:
+		delay.Mul(delay, factor.Exp(factor, n, nil))
+		delay.Div(delay, million.Exp(million, n, nil))
 	}
 	for _, limit := range []int64{int64(p.MaxDelay), math.MaxInt64} {
 		if (limit > 0) && (limit == math.MaxInt64 || p.Cap != retry.CapAfterJitter) && delay.Cmp(big.NewInt(limit)) > 0 {
@@ -128,7 +124,10 @@ func TestMultiplierEdges(t *testing.T) {
 		{"it saturates", 1 << 62, 1.5, 3, math.MaxInt64},
 		{"where the high word is exactly a million", 18_446_744_073_709_552, retry.MaxMultiplier, 2, math.MaxInt64},
 		{"zero stays zero, at any attempt and at once", 0, 1.5, math.MaxInt, 0},
-		{"one nanosecond is too little to grow by half", 1, 1.5, math.MaxInt, 1},
+		{"a half is lost, not remembered as nothing: 1, 1.5, 2.25", 1, 1.5, 3, 2},
+		{"whole numbers that no binary fraction is", 1_000_000_000, 1.6, 10, 68_719_476_736},
+		{"just below one", 1_000_000_000, 1.6, 11, 109_951_162_777}, // and 0.6
+		{"the last attempt of all", 1, 1.000001, math.MaxInt, math.MaxInt64},
 		{"growth of nothing", time.Second, 1, math.MaxInt, time.Second},
 	}
 	for _, tt := range tests {

@@ -11,8 +11,8 @@ import (
 type Schedule uint8
 
 const (
-	// Exponential: BaseDelay, then each backoff is the one before times
-	// Multiplier, rounded down to whole nanoseconds.
+	// Exponential: BaseDelay times a power of Multiplier, rounded down to whole
+	// nanoseconds.
 	Exponential Schedule = iota
 	// Constant: BaseDelay every time.
 	Constant
@@ -41,10 +41,9 @@ const million = 1_000_000
 //
 //	min(BaseDelay · Multiplier^(attempt-1), MaxDelay)
 //
-// rounded down at every step, with no minimum when MaxDelay is 0 or caps after
-// the jitter. It saturates at
-// the largest Duration, about 292 years, and never overflows. An attempt below
-// 1 counts as 1. The policy must be valid.
+// rounded down once, with no minimum when MaxDelay is 0 or caps after the
+// jitter. It saturates at the largest Duration, about 292 years, and never
+// overflows. An attempt below 1 counts as 1. The policy must be valid.
 func (p Policy) Backoff(attempt int) time.Duration {
 	delay, _ := p.capped(attempt)
 	return delay
@@ -59,7 +58,7 @@ func (p *Policy) capped(attempt int) (delay time.Duration, cut bool) {
 	return delay, false
 }
 
-// uncapped returns the schedule's delay, exact unless it is above the cap.
+// uncapped returns the schedule's delay.
 func (p *Policy) uncapped(attempt int) time.Duration {
 	n := uint64(max(attempt, 1) - 1) // steps from the first
 	switch p.Schedule {
@@ -81,7 +80,7 @@ func (p *Policy) uncapped(attempt int) time.Duration {
 	if p.Multiplier == 0 || p.Multiplier == 2 {
 		return shiftLeft(p.BaseDelay, n)
 	}
-	return p.grow(n)
+	return grown(p.BaseDelay, uint64(math.Round(float64(p.Multiplier*million))), n)
 }
 
 // shiftLeft returns d·2^n for d >= 0, saturating.
@@ -90,33 +89,6 @@ func shiftLeft(d time.Duration, n uint64) time.Duration {
 		return math.MaxInt64
 	}
 	return d << n
-}
-
-// grow multiplies BaseDelay n times by Multiplier. It stops where nothing can
-// change any more, so the number of steps is that of the growth to the cap,
-// not n.
-func (p *Policy) grow(n uint64) time.Duration {
-	limit := uint64(math.MaxInt64)
-	if p.MaxDelay > 0 && p.Cap != CapAfterJitter {
-		limit = uint64(p.MaxDelay)
-	}
-	factor := uint64(math.Round(float64(p.Multiplier * million)))
-	d := uint64(p.BaseDelay)
-	for range n {
-		hi, lo := bits.Mul64(d, factor)
-		next := lo / million
-		if hi > 0 {
-			if hi >= million {
-				return math.MaxInt64
-			}
-			next, _ = bits.Div64(hi, lo, million)
-		}
-		if next == d || next > limit { // d = 0, or a growth below a nanosecond; or the cap, which cuts
-			return time.Duration(min(next, math.MaxInt64))
-		}
-		d = next
-	}
-	return time.Duration(d)
 }
 
 // Delays is a list of backoffs as text, such as "1s/5s/30s": a [Policy] is
@@ -157,41 +129,20 @@ func (d Delays) valid() bool {
 	return len(list) > 0 && MakeDelays(list...) == d
 }
 
+// lists are those that were read, so that a decision does not read one again.
+var lists memo[Delays, []time.Duration]
+
 // at returns the n-th delay, counted from 0, or the last one.
 func (d Delays) at(n uint64) time.Duration {
-	text := string(d)
-	for {
-		i := strings.IndexByte(text, '/')
-		switch {
-		case i < 0:
-			return parseDelay(text)
-		case n == 0:
-			return parseDelay(text[:i])
-		}
-		text = text[i+1:]
-		n--
+	if d == "" {
+		return 0
 	}
-}
-
-// parseDelay is time.ParseDuration of a canonical duration. Whole seconds and
-// milliseconds, which most lists are made of, it reads itself, several times
-// faster.
-func parseDelay(text string) time.Duration {
-	var n time.Duration
-	for i, c := range []byte(text) {
-		switch {
-		case '0' <= c && c <= '9':
-			n = n*10 + time.Duration(c-'0')
-			continue
-		case text[i:] == "s":
-			return n * time.Second
-		case text[i:] == "ms":
-			return n * time.Millisecond
-		}
-		break
+	place := uint64(len(d))*7 + uint64(d[0])
+	list := *lists.get(d, place, Delays.List)
+	if len(list) == 0 { // no list at all, which Validate finds
+		return 0
 	}
-	d, _ := time.ParseDuration(text)
-	return d
+	return list[min(n, uint64(len(list)-1))]
 }
 
 // nameOf returns names[i], or "unknown".
