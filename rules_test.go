@@ -64,9 +64,17 @@ var rooms = []room{
 	{folder: "propertytest", ours: []string{"retry", "retry/", "fakeclock", "fakeclock/", "scripted", "scripted/", "simulate", "propertytest/"},
 		theirs: []string{clockwork, rapid, testify}, std: []string{"testing"},
 		why: "the only room with rapid in it, whose flags a command must not inherit"},
-	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "propertytest/verdict", "propertytest/explore"},
+	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "cmd/retrysim/internal/"},
 		theirs: []string{"github.com/spf13/", "github.com/rogpeppe/go-internal/diff"}, std: []string{"net/http"},
 		why: "the command is a program, not a test"},
+	{folder: "cmd/retrysim/internal/tty", theirs: []string{"golang.org/x/term"},
+		why: "knows terminals, and nothing of retries"},
+	{folder: "cmd/retrysim/internal/chart", ours: []string{"cmd/retrysim/internal/tty"}, theirs: []string{"gonum.org/v1/plot", "gonum.org/v1/plot/", "github.com/guptarohit/asciigraph"},
+		why: "draws numbers, whatever they are of"},
+	{folder: "cmd/retrysim/internal/report", ours: []string{"cmd/retrysim/internal/tty", "cmd/retrysim/internal/chart"}, theirs: []string{"github.com/jedib0t/go-pretty/v6/"},
+		why: "writes what a command found out, and knows no command"},
+	{folder: "cmd/retrysim/internal/advice", ours: []string{"retry", "simulate", "cmd/retrysim/internal/tty", "cmd/retrysim/internal/report"},
+		why: "judges policies the same way for every command"},
 }
 
 const (

@@ -90,7 +90,7 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	if github {
 		writeAnnotations(&b, all)
 	}
-	if err := output(c, b.Bytes()); err != nil {
+	if err := output(c, []byte(styleOf(c, c.OutOrStdout()).Text(b.String()))); err != nil {
 		return err
 	}
 	return sum.verdict(c.ErrOrStderr(), all)

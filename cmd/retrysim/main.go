@@ -1,57 +1,81 @@
 // Command retrysim plays failures against retry policies, on virtual time.
 //
+//	retrysim schedule POLICY when each attempt happens
 //	retrysim run FILE|-      one script through the real decorator
 //	retrysim check PATH...   scenarios, and whether what they expect comes true
 //	retrysim fmt [PATH...]   format scripts
 //
 // Results go to standard output, messages to standard error. The exit status
 // is 0 when the command did its work and every expectation held, 1 when an
-// expectation failed or a script was used up, 2 for a mistake in the command
-// line or in an input, 3 when the output could not be written.
+// expectation failed, a replay came out otherwise or a script was used up, 2
+// for a mistake in the command line or in an input, 3 when the output could not
+// be written or the command itself failed, 130 when it was interrupted.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
 
+	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
+	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of writing, said in a line
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // The exit statuses.
 const (
-	exitOK     = 0
-	exitFailed = 1 // an expectation failed, or a script was used up
-	exitUsage  = 2 // a mistake in the command line or in an input
-	exitIO     = 3 // the output could not be written
+	exitOK          = 0
+	exitFailed      = 1   // an expectation failed, a replay differs, or a script was used up
+	exitUsage       = 2   // a mistake in the command line or in an input
+	exitIO          = 3   // the output could not be written, or the command itself failed
+	exitInterrupted = 130 // by the user, who got what was finished
 )
 
 // errFailed ends a command whose output already says what failed.
 var errFailed = errors.New("failed")
 
+// errInterrupted ends a command that the user interrupted, after what was
+// finished is written.
+var errInterrupted = errors.New("interrupted")
+
 // ioError is an error of writing the output.
 type ioError struct{ error }
 
 // run is main with everything it touches as arguments.
-func run(args []string, in io.Reader, out, msg io.Writer) int {
+func run(args []string, in io.Reader, out, msg io.Writer) (status int) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			fmt.Fprintf(msg, "retrysim: this is a bug in retrysim %s, please report it with the command line: %v\n%s", report.Version(), bug, debug.Stack())
+			status = exitIO
+		}
+	}()
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(msg)
-	err := root.Execute()
+	err := root.ExecuteContext(context.Background())
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(msg, "retrysim: interrupted; this is what was finished")
+		return exitInterrupted
 	}
 	fmt.Fprintf(msg, "retrysim: %v\n", err)
 	if errors.As(err, new(ioError)) {
@@ -64,30 +88,121 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "retrysim",
 		Short: "Play failures against retry policies, on virtual time",
-		Long:  "Play failures against retry policies, on virtual time. Nothing sleeps, and the same\ncommand prints the same bytes.",
-		Example: `  retrysim run examples/overloaded.retry
+		Long:  "Nothing sleeps, and the same command prints the same bytes.",
+		Example: `  retrysim schedule exp:base=200ms,cap=5s,jitter=full,attempts=6 --deadline 4s
+  retrysim run examples/overloaded.retry
   retrysim run --script 'transient:50; ok "hi"'
-  retrysim run examples/overloaded.retry --policy exp:base=200ms,cap=5s,attempts=6 --json
   retrysim check examples`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          unknownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(newRun(), newCheck(), newFmt(), newPolicies(), newImport(), newExport())
+	root.SetFlagErrorFunc(explainFlag)
+	root.PersistentFlags().String("color", "auto", "colours: auto, always or never")
+	root.PersistentFlags().Bool("ascii", false, "no symbols beyond ASCII")
+	root.PersistentFlags().BoolP("quiet", "q", false, "no messages but errors")
+	values(root, "color", tty.Modes...)
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		mode, _ := c.Flags().GetString("color")
+		_, err := oneOf("--color", mode, tty.Modes)
+		return err
+	}
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Simulate:", []*cobra.Command{newSchedule(), newRun()}},
+		{"Check:", []*cobra.Command{newCheck(), newReplay(), newFmt(), newLint()}},
+		{"Other:", []*cobra.Command{newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID("Other:")
+	root.SetCompletionCommandGroupID("Other:")
+	root.SetHelpTemplate(help)
+	root.SetUsageTemplate(usage)
 	return root
 }
 
-// suggestFlag adds the nearest flag to the error about an unknown one.
-func suggestFlag(c *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return err
+// help says what a command is for, then shows it, and only then explains.
+const help = `{{.Short}}.
+
+{{if .HasExample}}Examples:
+{{.Example}}
+
+{{end}}{{with .Long}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`
+
+// usage is cobra's template with the flags that every command has last.
+const usage = `Usage:
+{{if .Runnable}}  {{.UseLine}}
+{{end}}{{if .HasAvailableSubCommands}}  {{.CommandPath}} COMMAND
+{{end}}{{if .HasAvailableSubCommands}}{{$all := .Commands}}{{if eq (len .Groups) 0}}
+Commands:{{range $all}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+{{else}}{{range $group := .Groups}}
+{{.Title}}{{range $all}}{{if and (eq .GroupID $group.ID) (or .IsAvailableCommand (eq .Name "help"))}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableInheritedFlags}}
+Flags of every command:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableSubCommands}}
+More about one: {{.CommandPath}} COMMAND --help
+{{end}}`
+
+// unknownCommand says which command was meant.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
 	}
-	var flags []string
-	c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
-	if near, ok := scripted.Nearest(unknown.GetSpecifiedName(), flags); ok {
-		return fmt.Errorf("%w (did you mean --%s?)", err, near)
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, args[0]) {
+			return fmt.Errorf("unknown command %q (did you mean %s?)", args[0], name)
+		}
+	}
+	if near, ok := scripted.Nearest(args[0], names); ok {
+		return fmt.Errorf("unknown command %q (did you mean %s?)", args[0], near)
+	}
+	return fmt.Errorf("unknown command %q (known: %s)", args[0], strings.Join(names, ", "))
+}
+
+// explainFlag says what is wrong with a flag: the nearest one to an unknown
+// one, and what a value must look like.
+func explainFlag(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var bad *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		var flags []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+		if near, ok := scripted.Nearest(unknown.GetSpecifiedName(), flags); ok {
+			return fmt.Errorf("%w (did you mean --%s?)", err, near)
+		}
+	case errors.As(err, &bad):
+		if looks, ok := looksLike[bad.GetFlag().Value.Type()]; ok {
+			return fmt.Errorf("--%s: %q is no %s", bad.GetFlag().Name, bad.GetValue(), looks)
+		}
 	}
 	return err
+}
+
+// looksLike says what a value of a type of flag looks like.
+var looksLike = map[string]string{
+	"duration": "duration (such as 200ms, 1.5s or 2m)",
+	"uint64":   "whole number from 0 to 18446744073709551615",
+	"int":      "whole number",
+	"bool":     "true or false",
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -93,24 +94,42 @@ func TestIOErrors(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
-func TestShellQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"":           `''`,
-		"a/b.retry":  `a/b.retry`,
-		"my file":    `'my file'`,
-		`it's`:       `'it'\''s'`,
-		`ok "hi"; x`: `'ok "hi"; x'`,
-	} {
-		assert.Equal(t, want, shellQuote(in))
+// A full disk and a closed pipe: one line, and 3.
+func TestUnwritableOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full here, which stands for a full disk: ", err)
 	}
+	defer full.Close()
+	var msg bytes.Buffer
+	assert.Equal(t, exitIO, run([]string{"schedule", "openai"}, nil, full, &msg))
+	assert.Equal(t, "retrysim: standard output: write /dev/full: no space left on device\n", msg.String())
+
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	defer w.Close()
+	msg.Reset()
+	assert.Equal(t, exitIO, run([]string{"schedule", "openai", "-f", "csv"}, nil, w, &msg))
+	assert.Regexp(t, `^retrysim: standard output: write .*: broken pipe\n$`, msg.String())
 }
 
-func TestShortKeepsFourDigits(t *testing.T) {
-	for in, want := range map[int64]string{
-		0: "0s", 1: "1ns", 9999: "9.999µs", 10_004: "10µs", 1_031_070_959: "1.031s", 12_345_678_901: "12.35s", 3_599_999_999_999: "1h0m0s",
-	} {
-		assert.Equal(t, want, short(time.Duration(in)).String())
+// Asking for the version costs nothing that one would notice. The machine may
+// be busy, so the best of some tries counts.
+func TestVersionIsQuick(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	command := filepath.Join(t.TempDir(), "retrysim") // the name by which the test binary is the command
+	require.NoError(t, os.Symlink(self, command))
+	best := time.Hour
+	for range 20 {
+		began := time.Now()
+		out, err := exec.Command(command, "version").Output()
+		best = min(best, time.Since(began))
+		require.NoError(t, err)
+		require.Contains(t, string(out), "retrysim ")
 	}
+	assert.Less(t, best, 20*time.Millisecond)
 }
 
 func TestWorkflowCommandsAreEscaped(t *testing.T) {

@@ -52,7 +52,7 @@ func newImport() *cobra.Command {
 		Long: `Read the retry policy of another system, as JSON, and print it as text. The dialects are
 ` + strings.Join(dialect.Names(), ", ") + `. What has no place in a policy is named on standard error.
 
-Or read a trace, such as run --json prints and a recorder in production writes, and print
+Or read a trace, such as run -f jsonl prints and a recorder in production writes, and print
 it as a scenario that plays the same failures again, with what came of them as
 expectations. A trace does not say which policy the calls obeyed: --policy does.`,
 		Example: `  retrysim import grpc service_config.json

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
@@ -15,7 +13,7 @@ type runFlags struct {
 	policy string
 	seed   uint64
 	script string
-	json   bool
+	outputFlags
 }
 
 func newRun() *cobra.Command {
@@ -29,68 +27,67 @@ script is used up, else 0, whatever the outcome.`,
 		Example: `  retrysim run examples/overloaded.retry
   retrysim run examples/ratelimit.retry --policy exp:base=200ms,cap=5s,jitter=none,attempts=6
   retrysim run --script 'transient:50; ok "hi"'
-  echo 'transient x9' | retrysim run - --json`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+  echo 'transient x9' | retrysim run - -f jsonl     # the trace, an event a line
+  retrysim run examples/overloaded.retry -o call.html -o call.svg`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeScripts,
+		RunE:              func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	c.Flags().StringVarP(&f.policy, "policy", "p", "", "use this policy, not the script's (such as exp:base=1s,cap=30s,attempts=3)")
 	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "use this seed of the jitter, not the script's")
 	c.Flags().StringVar(&f.script, "script", "", "play this text instead of a file")
-	c.Flags().BoolVar(&f.json, "json", false, "print the trace as JSON lines")
+	f.outputFlags.add(c)
+	complete(c, "policy", completePolicies)
 	return c
 }
 
 func (f *runFlags) run(c *cobra.Command, args []string) error {
-	script, origin, err := f.read(c, args)
+	if err := f.outputFlags.check(); err != nil {
+		return err
+	}
+	in, origin, err := f.read(c, args)
 	if err != nil {
 		return err
 	}
-	var o simulate.Options
 	if c.Flags().Changed("policy") {
-		policy, err := scripted.ParsePolicy("--policy", f.policy)
+		policy, err := readPolicy(c, "--policy", f.policy)
 		if err != nil {
 			return err
 		}
-		o.Policy = &policy
+		in.Policy = &policy
 	}
 	if c.Flags().Changed("seed") {
-		o.Seed = &f.seed
+		in.Seed = &f.seed
 	}
-	played, err := simulate.Play(script, o)
+	d, played, err := in.play()
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if f.json {
-		b.Write(played.Trace.Bytes())
-	} else {
-		writeRun(&b, played)
-		fmt.Fprintf(&b, "\nreproduce: retrysim run %s --policy %v --seed %d\n", origin, played.Policy, played.Seed)
-	}
-	if err := output(c, b.Bytes()); err != nil {
+	d.Command = append(origin, "--policy", played.Policy.String(), "--seed", fmt.Sprint(played.Seed))
+	if err := f.outputFlags.write(c, d); err != nil {
 		return err
 	}
-	return verdict(c.ErrOrStderr(), script, played, f.json)
+	return verdict(c.ErrOrStderr(), in.Name, played, f.format != "table")
 }
 
 // verdict returns errFailed for a run that fails the command. What the table
 // does not say goes to msg: a used-up script and, without a table, the
 // expectations that failed.
-func verdict(msg io.Writer, script *scripted.Script, played *simulate.Run, noTable bool) error {
+func verdict(msg io.Writer, name string, played *simulate.Run, noTable bool) error {
 	failed := played.Failed()
 	if noTable {
 		for _, c := range failed {
-			fmt.Fprintf(msg, "retrysim: %s\n", failure(script.Name, c))
+			fmt.Fprintf(msg, "retrysim: %s\n", failure(name, c))
 		}
 	}
 	if used := played.UsedUp(); used != nil && used.Lane == "" && used.Block == (scripted.Pos{}) && used.Blocks == 0 {
 		fmt.Fprintf(msg, "retrysim: %s: used up: %s came and the script has %s (add turns, or limit the attempts)\n",
-			script.Name, count(used.Call, "request"), count(used.Turns, "turn"))
+			name, count(used.Call, "request"), count(used.Turns, "turn"))
 		return errFailed
 	}
 	unfit := played.Unfit()
 	for _, p := range unfit {
-		fmt.Fprintf(msg, "retrysim: %s: %s\n", script.Name, hint(p))
+		fmt.Fprintf(msg, "retrysim: %s: %s\n", name, hint(p))
 	}
 	if len(failed)+len(unfit) > 0 {
 		return errFailed
@@ -99,31 +96,23 @@ func verdict(msg io.Writer, script *scripted.Script, played *simulate.Run, noTab
 }
 
 // read returns the script and the words of the command line that name it.
-func (f *runFlags) read(c *cobra.Command, args []string) (script *scripted.Script, origin string, err error) {
+func (f *runFlags) read(c *cobra.Command, args []string) (in runInput, origin []string, err error) {
 	inline := c.Flags().Changed("script")
 	switch {
 	case inline && len(args) > 0:
-		return nil, "", fmt.Errorf("run: both --script and the file %s are given (use one)", args[0])
+		return in, nil, fmt.Errorf("run: both --script and the file %s are given (use one)", args[0])
 	case inline:
-		script, err = scripted.Parse("--script", f.script)
-		return script, "--script " + shellQuote(f.script), err
+		return newRunInput("--script", f.script), []string{"run", "--script", f.script}, nil
 	case len(args) == 0:
-		return nil, "", fmt.Errorf("run: no script (name a file, - for standard input, or --script 'transient:50; ok \"hi\"')")
+		return in, nil, fmt.Errorf("run: no script (name a file, - for standard input, or --script 'transient:50; ok \"hi\"')")
 	}
 	name, text, err := readFile(c, args[0])
-	if err != nil {
-		return nil, "", err
-	}
-	script, err = scripted.Parse(name, text)
-	return script, shellQuote(args[0]), err
+	return newRunInput(name, text), []string{"run", args[0]}, err
 }
 
-// shellQuote returns s as one word of a POSIX shell.
-func shellQuote(s string) string {
-	if s != "" && !strings.ContainsAny(s, " \t\n\"'\\$`;&|<>()*?[]{}~#!") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+// completeScripts completes the names of scripts.
+func completeScripts(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return []cobra.Completion{"retry"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // failure says on one line which expectation failed.

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// kind returns the kind of a result: "run" of "retrysim.run/v1".
+func kind(schema string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(schema, "retrysim."), "/")
+	return name
+}
+
+// validate checks a result against the schema that it names.
+func validate(t *testing.T, compiler *jsonschema.Compiler, text []byte) {
+	t.Helper()
+	var named struct{ Schema string }
+	require.NoError(t, json.Unmarshal(text, &named))
+	schema, err := compiler.Compile("../../docs/schema/" + kind(named.Schema) + ".v1.json")
+	require.NoError(t, err)
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	require.NoError(t, err)
+	assert.NoError(t, schema.Validate(value), "%s", text)
+}
+
+// Every golden result is what its schema says, and every schema has a golden
+// result.
+func TestGoldensMatchTheirSchemas(t *testing.T) {
+	compiler := jsonschema.NewCompiler()
+	files, err := filepath.Glob("testdata/*.txtar")
+	require.NoError(t, err)
+	var seen []string
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		require.NoError(t, err)
+		script := string(archive.Comment)
+		for _, f := range archive.Files {
+			if !strings.HasSuffix(f.Name, ".json") || !strings.Contains(script, "cmp stdout "+f.Name) {
+				continue // it is no golden result
+			}
+			validate(t, compiler, f.Data)
+			var named struct{ Schema string }
+			require.NoError(t, json.Unmarshal(f.Data, &named))
+			seen = append(seen, kind(named.Schema))
+		}
+	}
+	schemas, err := filepath.Glob("../../docs/schema/*.v1.json")
+	require.NoError(t, err)
+	for _, s := range schemas {
+		name := strings.TrimSuffix(filepath.Base(s), ".v1.json")
+		if name != "envelope" && name != "trace" {
+			assert.True(t, slices.Contains(seen, name), "no golden result of %s", name)
+		}
+	}
+}
+
+// The result of every example is what the schema says, and so is each event of
+// its trace.
+func TestExamplesMatchTheSchema(t *testing.T) {
+	compiler := jsonschema.NewCompiler()
+	event, err := compiler.Compile("../../docs/schema/trace.v1.json")
+	require.NoError(t, err)
+	files, err := filepath.Glob("../../examples/*.retry")
+	require.NoError(t, err)
+	for _, file := range files {
+		var out, msg bytes.Buffer
+		require.Equal(t, exitOK, run([]string{"run", file, "--json"}, nil, &out, &msg), msg.String())
+		validate(t, compiler, out.Bytes())
+		out.Reset()
+		require.Equal(t, exitOK, run([]string{"run", file, "-f", "jsonl"}, nil, &out, &msg))
+		for i, line := range bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n")) {
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(line))
+			require.NoError(t, err)
+			if i > 0 {
+				assert.NoError(t, event.Validate(value), "%s", line)
+			}
+		}
+	}
+}
+
+// A schema that takes anything shows nothing: these are refused.
+func TestSchemasRefuse(t *testing.T) {
+	compiler := jsonschema.NewCompiler()
+	var out, msg bytes.Buffer
+	require.Equal(t, exitOK, run([]string{"schedule", "openai", "--json"}, nil, &out, &msg))
+	schema, err := compiler.Compile("../../docs/schema/schedule.v1.json")
+	require.NoError(t, err)
+	for from, to := range map[string]string{
+		`"runs":null`:          `"runs":"never"`,
+		`"reached":1`:          `"reached":2`,
+		`"total_ns":{`:         `"total":{`,
+		`"wait_min_ns":null`:   `"wait_min_ns":1.5`,
+		`retrysim.schedule/v1`: `retrysim.run/v1`,
+		`"hints":[`:            `"hint":[`,
+	} {
+		require.Contains(t, out.String(), from)
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(strings.Replace(out.String(), from, to, 1)))
+		require.NoError(t, err)
+		assert.Error(t, schema.Validate(value), to)
+	}
+}
