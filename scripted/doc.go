@@ -15,8 +15,8 @@
 //	ok "Hel" "lo"                 # a stream of two text deltas and its end
 //
 // What a status means is decided by package provider, from its code, type and
-// headers, as it would be for a real response. Retry-After is written as a
-// duration of whole seconds or, in quotes, as it stands in the header; the
+// headers, as it would be for a real response. Retry-After is written in digits,
+// as a duration of whole seconds or, in quotes, as it stands in the header; the
 // header for milliseconds in digits. Any other header is a lower-case name with
 // a hyphen, or date:
 //
@@ -41,7 +41,7 @@
 //	ok redacted "b64" "42"
 //	ok reasoning("hm" pause 1s "so") "42"
 //
-// and one ending behind them:
+// and one ending behind them; usage and finish in either order:
 //
 //	ok "42" usage(in=9 out=1)     # tokens: in, out, cached, cache-write,
 //	                              # cache-write-5m, cache-write-1h, reasoning
@@ -83,8 +83,9 @@
 //
 // A lane has turns of its own for some of the requests, so that a parallel
 // caller, or a hidden retry, cannot eat another's answer. All its conditions
-// must hold; a value that ends in * fits what begins so. The first lane that
-// fits takes the request, then the turns outside lanes, if there are any. A
+// must hold; a value that ends in * fits what begins so, and "" fits what is not
+// there. The first lane that fits takes the request, then the turns outside
+// lanes, if there are any; a lane that no request can reach is a mistake. A
 // request that fits nowhere fails with a [*NoLaneError], which is permanent.
 // Each lane gets the calls of the line calls.
 //
@@ -144,16 +145,17 @@
 // fraction of a nanosecond is dropped. Numbers are decimal digits.
 //
 // The limits: [MaxLine] bytes a line, [MaxRepeat] for xN, [MaxTurns] for all
-// turns with their repetitions, [MaxCalls] for calls, [MaxErrors] reported, and
-// for times the 9,223,372,036,854 ms of a Go duration.
+// turns with their repetitions, [MaxCalls] for calls, [MaxLanes] and
+// [MaxFields], [MaxErrors] reported, and for times the 9,223,372,036,854 ms of a
+// Go duration.
 //
 // Scripts of the Rust double keep their meaning where they are transient,
 // transient:DIGITS or "permanent: text". Every other string that it took is an
 // error here: it looked for the words anywhere, so that nontransient was
 // transient, transient:5s was 5 ms, a number too large was no hint, and what
 // it did not know was permanent. A bare reason that ends like modifiers, as in
-// permanent: bad auth x2, or like the end of the block it stands in, is an error
-// too, until it is quoted. And a script that is used up is an error, where the
+// permanent: bad auth x2, or with a } that could be the end of the block it
+// stands in, is an error too, until it is quoted. And a script that is used up is an error, where the
 // double opened an empty stream.
 //
 // # Errors

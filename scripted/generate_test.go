@@ -241,7 +241,7 @@ var scripts = rapid.Custom(func(t *rapid.T) *scripted.Script {
 			l := scripted.Lane{Name: fmt.Sprint(texts.Draw(t, "name"), i), Expects: someExpects(t)}
 			l.Turns, l.Blocks = body(t)
 			for _, key := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"model", "path", "x-agent"}), 0, 2, rapid.ID).Draw(t, "when") {
-				l.When = append(l.When, scripted.Field{Name: key, Value: words.Draw(t, "value")})
+				l.When = append(l.When, scripted.Field{Name: key, Value: words.Draw(t, "value") + rapid.SampledFrom([]string{"", "*"}).Draw(t, "open")})
 			}
 			if !covered(s, l) {
 				s.Lanes = append(s.Lanes, l)
@@ -262,6 +262,35 @@ var scripts = rapid.Custom(func(t *rapid.T) *scripted.Script {
 	return s
 })
 
+// widen makes the blanks between the words of a line longer, or tabs. A bare
+// reason is all one word.
+func widen(t *rapid.T, line string) string {
+	if strings.Contains(line, "permanent: ") {
+		return line
+	}
+	blank := rapid.SampledFrom([]string{"  ", "\t", " \t "}).Draw(t, "blank")
+	var b strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote == 0 && (c == '"' || c == '`'):
+			quote = c
+		case quote == '"' && c == '\\':
+			b.WriteByte(c)
+			i++
+			c = line[i]
+		case c == quote:
+			quote = 0
+		case quote == 0 && c == ' ':
+			b.WriteString(blank)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
 // layouts draws what may be done to a canonical text without changing its
 // meaning: comments, blank lines, blanks, CRLF.
 func loosen(t *rapid.T, text string) string {
@@ -269,6 +298,9 @@ func loosen(t *rapid.T, text string) string {
 	end := rapid.SampledFrom([]string{"\n", "\r\n"}).Draw(t, "line end")
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
+		if rapid.IntRange(0, 2).Draw(t, "widen") == 2 {
+			line = widen(t, line)
+		}
 		switch rapid.IntRange(0, 4).Draw(t, "loosen") {
 		case 1:
 			line = " \t" + line + "  "

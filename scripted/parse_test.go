@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -311,6 +314,54 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Every place of a number, with every way to write one: all are decimal digits
+// and nothing else, in their bounds.
+func TestNumbers(t *testing.T) {
+	type place struct {
+		script    string // with N for the number
+		low, high uint64
+	}
+	const maxInt, maxHour = math.MaxInt64, math.MaxInt64 / uint64(time.Hour)
+	places := []place{
+		{"transient:N", 0, maxInt / 1_000_000},
+		{"ok xN", 1, scripted.MaxRepeat},
+		{"N", 300, 599},
+		{"429 retry-after=N", 0, math.MaxUint64}, // a header may hold what it likes in digits
+		{"429 retry-after-ms=N", 0, math.MaxUint64},
+		{"429 retry-after=Nh", 0, maxHour},
+		{"ok after Nh", 0, maxHour},
+		{"ok pause Nh", 1, maxHour},
+		{"timeout attempt=Nh; ok", 1, maxHour},
+		{"timeout total=Nh; ok", 1, maxHour},
+		{"cancel at Nh; ok", 0, maxHour},
+		{"calls N; ok", 1, scripted.MaxCalls},
+		{"seed N; ok", 0, math.MaxUint64},
+		{"ok usage(in=N)", 1, maxInt},
+		{"ok usage(cache-write-1h=N)", 1, maxInt},
+		{"ok; expect attempts == N", 0, maxInt},
+		{"ok; expect chunks in 0..N", 0, maxInt},
+		{"ok; expect wait[N] == 1s", 1, maxInt},
+		{"ok; expect start[1] in 0s..Nh", 0, maxHour},
+		{"ok; expect total < Nh", 0, maxHour},
+	}
+	fixed := map[string]bool{"N": true} // three digits
+	for _, p := range places {
+		accepts := func(number string) bool {
+			_, err := scripted.Parse("numbers", strings.Replace(p.script, "N", number, 1))
+			return err == nil
+		}
+		for _, n := range []uint64{0, 1, 2, p.low, p.low - 1, p.low + 1, p.high, p.high - 1, p.high + 1, 1 << 31, 1<<31 - 1, 1 << 32, 1 << 53, 1<<63 - 1, 1 << 63, math.MaxUint64} {
+			assert.Equal(t, p.low <= n && n <= p.high, accepts(strconv.FormatUint(n, 10)), "%s with %d", p.script, n)
+		}
+		some := strconv.FormatUint(max(p.low, 1), 10)
+		assert.Equal(t, !fixed[p.script], accepts("00"+some), "leading zeros in %s", p.script)
+		for _, odd := range []string{"-" + some, "+" + some, some + "_0", "0x" + some, some + "e0", "0b1", "", " ", "\u0661", "NaN", "1" + strings.Repeat("0", 30), some + "ns"} {
+			header := p.high == math.MaxUint64 && p.script[0] == '4' && strings.HasPrefix(odd, "1000")
+			assert.Equal(t, header, accepts(odd), "%s with %q", p.script, odd)
+		}
+	}
+}
+
 func TestNumberOfErrors(t *testing.T) {
 	for _, n := range []int{1, scripted.MaxErrors, scripted.MaxErrors + 1, scripted.MaxErrors + 500} {
 		_, err := scripted.Parse("many", strings.Repeat("what\n", n))
@@ -358,6 +409,11 @@ func TestParsingIsLinear(t *testing.T) {
 		"statuses": "429 retry-after=1s type=rate_limit_error message=\"slow down\"\n",
 		"comments": "# only prose\n",
 		"blocks":   "call { transient; ok }\n",
+		"lanes":    "lane \"a\" when model=a { ok }\n",
+		"fields":   "429" + fields(200) + "\n",
+		"quotes":   "ok \"\\\"\\\"\\\n",
+		"parens":   "ok tool a(tool b(tool c(\n",
+		"reasons":  "permanent: after 1s after 1s x2 x2 x2\n",
 		"errors":   "what is this\n",
 		"open":     "call {\n",
 		"expects":  "expect wait[1] in 1s..2s\n",
@@ -409,12 +465,32 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// What would be quadratic in the number of lanes or headers takes a moment.
+func TestManyOfEach(t *testing.T) {
+	begin := time.Now()
+	scripted.Parse("big", lanes(50_000))
+	scripted.Parse("big", strings.Repeat("429"+fields(5000)+"\n", 50))
+	scripted.Parse("big", strings.Repeat("lane \"a\" when"+fields(5000)+" { ok }\n", 50))
+	scripted.Parse("big", "calls 2\n"+strings.Repeat("call { ok }\n", 100_000))
+	assert.Less(t, time.Since(begin), 20*time.Second) // it took a minute; now it is half a second
+}
+
 // Parse keeps nothing between calls and is safe for concurrent use.
 func TestParseSharesNothing(t *testing.T) {
 	a := parse(t, "transient:1\nok")
 	b := parse(t, "transient:1\nok")
 	a.Turns[0].Answer = scripted.Hang{}
 	assert.Equal(t, scripted.Transient{Hinted: true, Wait: time.Millisecond}, b.Turns[0].Answer)
+
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 20 {
+				assert.Equal(t, b, parse(t, "transient:1\nok"))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestNearest(t *testing.T) {

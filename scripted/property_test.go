@@ -133,6 +133,43 @@ func TestAnErrorStandsWhereTheMistakeIs(t *testing.T) {
 	})
 }
 
+// What follows in later lines does not move an error, whatever it is.
+func TestWhatFollowsDoesNotMoveAnError(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := bad[rapid.IntRange(0, len(bad)-1).Draw(t, "bad")].text
+		after := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"}", "{", "ok", "\x00", "\xff", "lane \"a\" {", `"`})).Draw(t, "after")
+		first := func(text string) string {
+			_, err := scripted.Parse("script", text)
+			var errs scripted.SyntaxErrors
+			require.ErrorAs(t, err, &errs)
+			return errs[0].Error()
+		}
+		require.Equal(t, first(text), first(text+"\n"+after))
+	})
+}
+
+// The message about a word that is not known has the word and those that are.
+func TestAnUnknownWordIsNamed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.StringMatching("[a-z][a-z0-9_.]{0,12}").Draw(t, "word")
+		before := rapid.SampledFrom([]string{"", "ok ", "ok \"a\" ", "ok; expect ", "ok; expect outcome == ", "ok; expect no ", "ok finish ", "ok usage(", "timeout ", "429 "}).Draw(t, "before")
+		text := before + word
+		if before == "timeout " || before == "429 " {
+			text += "=1s"
+		}
+		_, err := scripted.Parse("script", text)
+		var errs scripted.SyntaxErrors
+		if !errors.As(err, &errs) {
+			t.Skip("a word that is known")
+		}
+		require.Len(t, errs, 1)
+		if known := regexp.MustCompile(`\(did you mean |known: |a reason, |needs |want |which |begins a statement`); !known.MatchString(errs[0].Msg) {
+			t.Fatalf("%q: %v", text, err)
+		}
+		require.Contains(t, errs[0].Error(), word)
+	})
+}
+
 // Every error of a script is reported, in the order of the text.
 func TestAllErrorsAtOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -167,9 +204,9 @@ func TestAPrefixFailsAtItsEnd(t *testing.T) {
 			return
 		}
 		require.ErrorAs(t, err, &errs)
-		last := int32(strings.Count(prefix, "\n") + 1)
+		last := int32(strings.Count(strings.TrimSuffix(prefix, "\n"), "\n") + 1)
 		for _, e := range errs {
-			if e.Pos.Line < last-1 && !strings.Contains(e.Msg, "no turns") {
+			if e.Pos.Line < last && !strings.Contains(e.Msg, "no turns") {
 				t.Fatalf("%v, and the text ends in line %d", e, last)
 			}
 		}
@@ -281,6 +318,128 @@ func checkAnyText(t require.TestingT, text string) {
 			require.LessOrEqual(t, errs[i-1].Pos.Line, e.Pos.Line)
 		}
 	}
+}
+
+// A dumb reading of lanes, blocks and repetitions: every request that a turn
+// answers is written out.
+type dumbPlayer struct{ lanes []*dumbLane }
+
+type dumbLane struct {
+	when   []scripted.Field
+	queues [][]scripted.Turn // one without blocks, else one a block
+	blocks bool
+	begun  int
+	of     map[uint64]int // call: its queue
+}
+
+func written(turns []scripted.Turn) []scripted.Turn {
+	var out []scripted.Turn
+	for _, t := range turns {
+		for range min(t.Repeat, 40) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func newDumbPlayer(s *scripted.Script) *dumbPlayer {
+	p := new(dumbPlayer)
+	add := func(when []scripted.Field, turns []scripted.Turn, blocks []scripted.Block) {
+		l := &dumbLane{when: when, blocks: len(blocks) > 0, of: make(map[uint64]int)}
+		for _, b := range blocks {
+			l.queues = append(l.queues, written(b.Turns))
+		}
+		if !l.blocks {
+			l.queues = append(l.queues, written(turns))
+		}
+		p.lanes = append(p.lanes, l)
+	}
+	for _, l := range s.Lanes {
+		add(l.When, l.Turns, l.Blocks)
+	}
+	if len(s.Turns)+len(s.Blocks) > 0 {
+		add(nil, s.Turns, s.Blocks)
+	}
+	return p
+}
+
+// next returns the answer, or what is wrong.
+func (p *dumbPlayer) next(r scripted.Request) (scripted.Answer, string) {
+	for _, l := range p.lanes {
+		fits := true
+		for _, c := range l.when {
+			got := map[string]string{"model": r.Model, "path": r.Path, "x-agent": r.Header("x-agent")}[c.Name]
+			pattern := regexp.QuoteMeta(c.Value)
+			if strings.HasSuffix(c.Value, "*") {
+				pattern = regexp.QuoteMeta(strings.TrimSuffix(c.Value, "*")) + "(?s:.*)"
+			}
+			fits = fits && regexp.MustCompile("^(?:"+pattern+")$").MatchString(got)
+		}
+		if !fits {
+			continue
+		}
+		queue, known := l.of[r.Call], false
+		if _, known = l.of[r.Call]; !l.blocks {
+			queue, known = 0, true
+		}
+		if known && l.blocks && r.Call == 0 && len(l.queues[queue]) == 0 && l.begun < len(l.queues) {
+			known = false
+		}
+		if !known {
+			if l.begun == len(l.queues) {
+				return nil, "used up"
+			}
+			queue = l.begun
+			l.begun++
+			l.of[r.Call] = queue
+		}
+		if len(l.queues[queue]) == 0 {
+			return nil, "used up"
+		}
+		t := l.queues[queue][0]
+		l.queues[queue] = l.queues[queue][1:]
+		return t.Answer, ""
+	}
+	return nil, "no lane"
+}
+
+// A parsed script plays as a dumb reading of it says.
+func TestPlayingAgainstTheDumbPlayer(t *testing.T) {
+	seen := make(map[string]bool)
+	rapid.Check(t, func(t *rapid.T) {
+		s := scripts.Draw(t, "script")
+		player, dumb := scripted.NewPlayer(parse(t, scripted.Format(s))), newDumbPlayer(s)
+		values := []string{"", "x"}
+		for _, l := range s.Lanes {
+			for _, c := range l.When {
+				values = append(values, c.Value, strings.TrimSuffix(c.Value, "*")+"y")
+			}
+		}
+		value := rapid.SampledFrom(values)
+		for range rapid.IntRange(1, 30).Draw(t, "requests") {
+			agent := value.Draw(t, "agent")
+			r := scripted.Request{
+				Call:   rapid.SampledFrom([]uint64{1, 0, 2, 3}).Draw(t, "call"),
+				Model:  value.Draw(t, "model"),
+				Path:   value.Draw(t, "path"),
+				Header: func(name string) string { return map[string]string{"x-agent": agent}[name] },
+			}
+			want, wrong := dumb.next(r)
+			got, err := player.Next(r)
+			outcome := ""
+			switch {
+			case errors.As(err, new(*scripted.UsedUpError)):
+				outcome = "used up"
+			case errors.As(err, new(*scripted.NoLaneError)):
+				outcome = "no lane"
+			}
+			if outcome != wrong || !assert.ObjectsAreEqual(want, got.Answer) {
+				t.Fatalf("%v of\n%s\nfound %v, %v, want %v, %s", r, scripted.Format(s), got.Answer, err, want, wrong)
+			}
+			seen[wrong] = true
+		}
+	})
+	assert.Len(t, seen, 3, "every outcome came up")
 }
 
 func FuzzParse(f *testing.F) {

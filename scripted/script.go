@@ -53,7 +53,7 @@ type Block struct {
 // Turn says what the model does on one request, or on several in a row.
 type Turn struct {
 	Pos    Pos
-	Answer Answer
+	Answer Answer        // not nil
 	After  time.Duration // the latency: how long the request waits for its answer
 	Repeat int           // how many requests in a row get it; 0 acts as 1
 }
