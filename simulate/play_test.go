@@ -3,6 +3,8 @@ package simulate_test
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -188,6 +190,145 @@ func TestPlayAgainstTheOracle(t *testing.T) {
 		seen[outcome] = true
 	})
 	assert.Len(t, seen, 4, "every outcome came up")
+}
+
+// plays is what a turn does, for the dumb reading of whole scenarios.
+type plays struct {
+	text    string
+	latency time.Duration // hung: for ever
+	hint    time.Duration // unhinted: none
+	end     scripted.Outcome
+	stream  time.Duration // from the opening to its end
+}
+
+const (
+	hung     = time.Duration(math.MaxInt64)
+	unhinted = time.Duration(-1)
+	again    = scripted.Outcome("again") // a failure that may pass
+)
+
+var menu = []plays{
+	{"transient", 0, unhinted, again, 0},
+	{"transient:700", 0, 700 * time.Millisecond, again, 0},
+	{"transient:0 after 300ms", 300 * time.Millisecond, 0, again, 0},
+	{"503 after 1s", time.Second, unhinted, again, 0},
+	{"429 retry-after=2s type=rate_limit_error", 0, 2 * time.Second, again, 0},
+	{"429 type=insufficient_quota code=insufficient_quota", 0, unhinted, scripted.Refused, 0},
+	{"reset after 50ms", 50 * time.Millisecond, unhinted, again, 0},
+	{"permanent: no", 0, unhinted, scripted.Refused, 0},
+	{"404 after 2s", 2 * time.Second, unhinted, scripted.Refused, 0},
+	{"hang", hung, unhinted, again, 0},
+	{"ok", 0, unhinted, scripted.Success, 0},
+	{`ok "a" pause 800ms "b" after 400ms`, 400 * time.Millisecond, unhinted, scripted.Success, 800 * time.Millisecond},
+	{`ok "a" pause 100ms cut`, 0, unhinted, scripted.Broken, 100 * time.Millisecond},
+	{`ok pause 3s eof`, 0, unhinted, scripted.Truncated, 3 * time.Second},
+	{`ok "a" 529 type=overloaded_error`, 0, unhinted, scripted.Broken, 0},
+}
+
+// limits are what bounds a call, 0 where nothing does; cancel is -1 then.
+type limits struct{ attempt, total, cancel time.Duration }
+
+// dumbCall plays turns one after another, as the contract has it: no code of
+// the decorator, and time is a number.
+func dumbCall(turns []plays, p retry.Policy, l limits) (outcome scripted.Outcome, starts []time.Duration, now time.Duration) {
+	ends := hung // when the caller's context ends
+	if l.cancel >= 0 {
+		ends = l.cancel
+	}
+	if l.total > 0 {
+		ends = min(ends, l.total)
+	}
+	if ends <= 0 {
+		return scripted.Cancelled, nil, 0
+	}
+	for i, turn := range turns {
+		starts = append(starts, now)
+		took := turn.latency
+		timedOut := l.attempt > 0 && took >= l.attempt
+		if timedOut {
+			took = l.attempt
+		}
+		if ends-now <= took {
+			return scripted.Cancelled, starts, ends
+		}
+		now += took
+		end := turn.end
+		if timedOut {
+			end, turn.hint = again, unhinted
+		}
+		switch end {
+		case scripted.Success, scripted.Broken, scripted.Truncated:
+			if ends-now <= turn.stream {
+				return scripted.Cancelled, starts, ends
+			}
+			return end, starts, now + turn.stream
+		}
+		switch {
+		case i+1 >= p.MaxAttempts:
+			return scripted.Exhausted, starts, now
+		case end == scripted.Refused:
+			return scripted.Refused, starts, now
+		}
+		wait := turn.hint
+		if wait == unhinted {
+			wait = min(p.BaseDelay<<i, p.MaxDelay)
+		}
+		if l.total > 0 && l.total-now <= wait {
+			return scripted.Cancelled, starts, now // no time is left, so nobody waits
+		}
+		if ends-now <= wait {
+			return scripted.Cancelled, starts, ends
+		}
+		now += wait
+	}
+	panic("the script is used up")
+}
+
+// Whole scenarios, with latency, hangs, streams, timeouts and cancels, come to
+// what a dumb reading of them says, to the nanosecond.
+func TestScenariosAgainstADumbReading(t *testing.T) {
+	seen := make(map[scripted.Outcome]int)
+	rapid.Check(t, func(t *rapid.T) {
+		ms := func(name string, values ...int) time.Duration {
+			return time.Duration(rapid.SampledFrom(values).Draw(t, name)) * time.Millisecond
+		}
+		p := retry.Policy{MaxAttempts: rapid.IntRange(1, 6).Draw(t, "attempts"), BaseDelay: ms("base", 1000, 0, 300), MaxDelay: ms("cap", 30_000, 1000, 2500)}
+		l := limits{attempt: ms("attempt", 0, 500, 1000, 2000), total: ms("total", 0, 1000, 2000, 3700), cancel: ms("cancel", -1, 0, 300, 1000, 2300)}
+		if l.cancel < 0 {
+			l.cancel = -1
+		}
+		var turns []plays
+		var script strings.Builder
+		for range p.MaxAttempts {
+			turn := rapid.SampledFrom(menu).Draw(t, "turn")
+			if turn.latency == hung && l == (limits{cancel: -1}) {
+				turn = menu[0] // nobody would end it
+			}
+			turns = append(turns, turn)
+			fmt.Fprintln(&script, turn.text)
+		}
+		if l.attempt+l.total > 0 {
+			fmt.Fprint(&script, "timeout")
+			if l.attempt > 0 {
+				fmt.Fprintf(&script, " attempt=%v", l.attempt)
+			}
+			if l.total > 0 {
+				fmt.Fprintf(&script, " total=%v", l.total)
+			}
+			fmt.Fprintln(&script)
+		}
+		if l.cancel >= 0 {
+			fmt.Fprintf(&script, "cancel at %v\n", l.cancel)
+		}
+		run, err := simulate.Play(parse(t, script.String()), simulate.Options{Policy: &p})
+		require.NoError(t, err)
+		outcome, starts, elapsed := dumbCall(turns, p, l)
+		if run.Outcome != outcome || run.Elapsed != elapsed || !slices.Equal(run.Starts(), starts) {
+			t.Fatalf("%v of\n%s%s at %v, attempts at %v; want %s at %v, attempts at %v", p, script.String(), run.Outcome, run.Elapsed, run.Starts(), outcome, elapsed, starts)
+		}
+		seen[outcome]++
+	})
+	assert.Len(t, seen, 6, "every outcome came up: %v", seen)
 }
 
 func TestPlayRecordsTheCancel(t *testing.T) {
