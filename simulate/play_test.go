@@ -289,44 +289,46 @@ func dumbCall(turns []plays, p retry.Policy, l limits) (outcome scripted.Outcome
 func TestScenariosAgainstADumbReading(t *testing.T) {
 	seen := make(map[scripted.Outcome]int)
 	rapid.Check(t, func(t *rapid.T) {
-		ms := func(name string, values ...int) time.Duration {
-			return time.Duration(rapid.SampledFrom(values).Draw(t, name)) * time.Millisecond
-		}
-		p := retry.Policy{MaxAttempts: rapid.IntRange(1, 6).Draw(t, "attempts"), BaseDelay: ms("base", 1000, 0, 300), MaxDelay: ms("cap", 30_000, 1000, 2500)}
-		l := limits{attempt: ms("attempt", 0, 500, 1000, 2000), total: ms("total", 0, 1000, 2000, 3700), cancel: ms("cancel", -1, 0, 300, 1000, 2300)}
-		if l.cancel < 0 {
-			l.cancel = -1
-		}
-		var turns []plays
-		var script strings.Builder
-		for range p.MaxAttempts {
-			turn := rapid.SampledFrom(menu).Draw(t, "turn")
-			if turn.latency == hung && l == (limits{cancel: -1}) {
-				turn = menu[0] // nobody would end it
+		for range 20 {
+			ms := func(name string, values ...int) time.Duration {
+				return time.Duration(rapid.SampledFrom(values).Draw(t, name)) * time.Millisecond
 			}
-			turns = append(turns, turn)
-			fmt.Fprintln(&script, turn.text)
-		}
-		if l.attempt+l.total > 0 {
-			fmt.Fprint(&script, "timeout")
-			if l.attempt > 0 {
-				fmt.Fprintf(&script, " attempt=%v", l.attempt)
+			p := retry.Policy{MaxAttempts: rapid.IntRange(1, 6).Draw(t, "attempts"), BaseDelay: ms("base", 1000, 0, 300), MaxDelay: ms("cap", 30_000, 1000, 2500)}
+			l := limits{attempt: ms("attempt", 0, 500, 1000, 2000), total: ms("total", 0, 1000, 2000, 3700), cancel: ms("cancel", -1, 0, 300, 1000, 2300)}
+			if l.cancel < 0 {
+				l.cancel = -1
 			}
-			if l.total > 0 {
-				fmt.Fprintf(&script, " total=%v", l.total)
+			var turns []plays
+			var script strings.Builder
+			for range p.MaxAttempts {
+				turn := rapid.SampledFrom(menu).Draw(t, "turn")
+				if turn.latency == hung && l == (limits{cancel: -1}) {
+					turn = menu[0] // nobody would end it
+				}
+				turns = append(turns, turn)
+				fmt.Fprintln(&script, turn.text)
 			}
-			fmt.Fprintln(&script)
+			if l.attempt+l.total > 0 {
+				fmt.Fprint(&script, "timeout")
+				if l.attempt > 0 {
+					fmt.Fprintf(&script, " attempt=%v", l.attempt)
+				}
+				if l.total > 0 {
+					fmt.Fprintf(&script, " total=%v", l.total)
+				}
+				fmt.Fprintln(&script)
+			}
+			if l.cancel >= 0 {
+				fmt.Fprintf(&script, "cancel at %v\n", l.cancel)
+			}
+			run, err := simulate.Play(parse(t, script.String()), simulate.Options{Policy: &p})
+			require.NoError(t, err)
+			outcome, starts, elapsed := dumbCall(turns, p, l)
+			if run.Outcome != outcome || run.Elapsed != elapsed || !slices.Equal(run.Starts(), starts) {
+				t.Fatalf("%v of\n%s%s at %v, attempts at %v; want %s at %v, attempts at %v", p, script.String(), run.Outcome, run.Elapsed, run.Starts(), outcome, elapsed, starts)
+			}
+			seen[outcome]++
 		}
-		if l.cancel >= 0 {
-			fmt.Fprintf(&script, "cancel at %v\n", l.cancel)
-		}
-		run, err := simulate.Play(parse(t, script.String()), simulate.Options{Policy: &p})
-		require.NoError(t, err)
-		outcome, starts, elapsed := dumbCall(turns, p, l)
-		if run.Outcome != outcome || run.Elapsed != elapsed || !slices.Equal(run.Starts(), starts) {
-			t.Fatalf("%v of\n%s%s at %v, attempts at %v; want %s at %v, attempts at %v", p, script.String(), run.Outcome, run.Elapsed, run.Starts(), outcome, elapsed, starts)
-		}
-		seen[outcome]++
 	})
 	assert.Len(t, seen, 6, "every outcome came up: %v", seen)
 }
