@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -20,7 +21,7 @@ func Check(s Subject, o Options) *Report {
 		r.Problems = append(r.Problems, err)
 		return r
 	}
-	c := &search{subject: s, options: o, found: make(map[string]*Failure), reached: newStates(s, o)}
+	c := newSearch(s, o)
 	if playable {
 		c.all()
 	} else {
@@ -29,6 +30,36 @@ func Check(s Subject, o Options) *Report {
 	r.Played, r.Reached = c.played, c.reached.list()
 	r.Results = o.results(s, playable, c.found)
 	return r
+}
+
+// Replay plays nothing but one scenario, and returns what it shows. Rules that
+// take more than one scenario to see find nothing.
+func Replay(s Subject, o Options, script *scripted.Script) *Report {
+	playable := s.delay == nil && (!s.clockless || o.Run != nil)
+	o = o.withDefaults()
+	r := &Report{Subject: o.Name, Ruleset: o.Ruleset, Seed: o.Seed}
+	switch err := o.Validate(); {
+	case err != nil:
+		r.Problems = append(r.Problems, err)
+		return r
+	case !playable:
+		r.Problems = append(r.Problems, errors.New("explore: a scenario needs code that makes attempts, and a bubble if it takes no clock"))
+		return r
+	}
+	c := newSearch(s, o)
+	if script = c.complete(script); len(script.Blocks) > 0 {
+		c.company(script)
+	} else {
+		c.try(script)
+	}
+	r.Played = c.played
+	r.Results = o.results(s, playable, c.found)
+	return r
+}
+
+func newSearch(s Subject, o Options) *search {
+	s.watch = o.Watch
+	return &search{subject: s, options: o, found: make(map[string]*Failure), reached: newStates(s, o)}
 }
 
 // search is one Check.
@@ -99,7 +130,7 @@ func (c *search) small(length int, try func(*scripted.Script) trace.Trace) {
 // cut tries a script with the caller's context ending at every moment that
 // matters.
 func (c *search) cut(s *scripted.Script) trace.Trace {
-	events := c.subject.play(s, c.options.Run)
+	events := c.subject.Play(s, c.options.Run)
 	starts, ends := moments(events)
 	for cut := range cuts(s, starts, ends) {
 		if !c.over {
@@ -129,7 +160,7 @@ func (c *search) try(s *scripted.Script) trace.Trace {
 // judge plays a scenario and returns what is wrong with it: by the rules and,
 // where they have no word for it, by the oracle.
 func (c *search) judge(s *scripted.Script) (trace.Trace, verdict.Findings) {
-	events := c.subject.play(s, c.options.Run)
+	events := c.subject.Play(s, c.options.Run)
 	findings := verdict.Check(events, c.options.spec(*s.Policy))
 	if findings.Err() == nil && len(s.Blocks) == 0 {
 		if what := oracle(s, events); what != "" {

@@ -57,7 +57,7 @@ func (c *search) clients(p retry.Policy, a scripted.Answer) {
 	waits := make([][]time.Duration, k) // by attempt, then by client
 	for client := range c.options.Clients {
 		own := c.subject.as(uint64(client))
-		events := own.play(s, c.options.Run)
+		events := own.Play(s, c.options.Run)
 		if client == 0 {
 			c.played++
 			c.keep(s, events, verdict.Check(events, c.options.spec(p)))
@@ -160,7 +160,7 @@ func (c *search) waitsOf(s *scripted.Script, p retry.Policy, seed uint64) []time
 	if c.subject.delay == nil {
 		other := *s
 		other.Seed = &seed
-		return gaps(c.subject.as(seed).play(&other, c.options.Run))
+		return gaps(c.subject.as(seed).Play(&other, c.options.Run))
 	}
 	f := c.subject.delay(Env{Policy: p, Seed: seed, Client: seed, Notify: func(int, error, time.Duration) {}})
 	return []time.Duration{f(1)}

@@ -40,6 +40,8 @@ type Options struct {
 	Clients int
 	// Run plays scenarios. nil: [Coroutines].
 	Run Runner
+	// Watch is called with each scenario before it is played. nil: nobody is told.
+	Watch func(*scripted.Script)
 }
 
 // withDefaults returns the options with every zero replaced by what it means.

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/retrykit/retrykit/fakeclock"
-	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
@@ -30,6 +33,8 @@ type playing struct {
 	inner  *scripted.Model
 	most   int  // attempts of a call, before it counts as endless
 	stream bool // it is a chat model that is played against
+	// attempts may be made by goroutines of the subject
+	concurrent bool
 
 	mu     sync.Mutex
 	events trace.Trace
@@ -44,7 +49,7 @@ type caller struct {
 	request  retry.ChatRequest
 	attempts int
 	failures []error // what each attempt failed with, nil where it did not
-	derived  []context.Context
+	endless  bool    // there were too many attempts
 	notices  []notice
 }
 
@@ -55,11 +60,21 @@ type notice struct {
 	wait    time.Duration
 }
 
-// play plays a scenario against a new subject and returns what was seen.
-func (s Subject) play(script *scripted.Script, run Runner) trace.Trace {
+// Play plays a scenario, which must have a policy, against a new subject and
+// returns what was seen. run nil is [Coroutines].
+func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
+	if s.watch != nil {
+		s.watch(script)
+	}
+	if run == nil {
+		run = Coroutines
+	}
+	if s.clockless {
+		script = withLatency(script)
+	}
 	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), events: make(trace.Trace, 0, 16)}
 	err := run(fakeclock.Config{MaxTime: horizon, BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
-		p.clock = stage.Clock.Named("suite")
+		p.clock, p.concurrent = stage.Clock.Named("suite"), stage.Settle != nil
 		p.inner = scripted.NewModel(script)
 		p.inner.Error = unlike
 		call := s.prepare(p, stage.Clock)
@@ -73,6 +88,9 @@ func (s Subject) play(script *scripted.Script, run Runner) trace.Trace {
 			for _, c := range p.calls {
 				p.call(c, stage.Clock, call)
 			}
+		}
+		if stage.Settle != nil {
+			stage.Settle()
 		}
 		p.leaks(stage.Clock)
 		return nil
@@ -88,8 +106,11 @@ func (s Subject) play(script *scripted.Script, run Runner) trace.Trace {
 // failed notes why a scenario did not come to its end.
 func (p *playing) failed(err error) {
 	kind := trace.Stuck
-	if errors.Is(err, errStrayed) {
+	switch {
+	case errors.Is(err, errStrayed):
 		kind = trace.Strayed
+	case errors.Is(err, errLeft):
+		kind = trace.Leaked
 	}
 	e := trace.Event{Call: 1, Kind: kind, Error: err.Error()}
 	if n := len(p.events); n > 0 {
@@ -98,18 +119,49 @@ func (p *playing) failed(err error) {
 	p.events = append(p.events, e)
 }
 
-// errStrayed is what the error of a [Runner] matches when time passed on
-// another clock than the stage's.
-var errStrayed = errors.New("explore: time passed on another clock")
+// What the errors of a [Runner] are that are more than a deadlock.
+var (
+	errStrayed = errors.New("explore: time passed on another clock")
+	errLeft    = errors.New("explore: something is left")
+)
 
 // Strayed returns the error of a [Runner] whose subject waited on another clock
 // than the one it was given; what says how that was seen.
-func Strayed(what string) error { return &strayed{what} }
+func Strayed(what string) error { return &conduct{errStrayed, what} }
 
-type strayed struct{ what string }
+// Left returns the error of a [Runner] whose subject left something behind, such
+// as goroutines; what says what.
+func Left(what string) error { return &conduct{errLeft, what} }
 
-func (e *strayed) Error() string   { return e.what }
-func (e *strayed) Is(t error) bool { return t == errStrayed }
+type conduct struct {
+	kind error
+	what string
+}
+
+func (e *conduct) Error() string { return e.what }
+func (e *conduct) Unwrap() error { return e.kind }
+
+// latency is what an attempt takes at least of code that waits on the time of a
+// bubble. Without it a loop that waits for nothing would stay at one instant,
+// and events would coincide that the bubble puts in no order.
+const latency = time.Millisecond
+
+// withLatency returns the script with no turn that takes less than [latency].
+func withLatency(s *scripted.Script) *scripted.Script {
+	slow := func(turns []scripted.Turn) []scripted.Turn {
+		turns = slices.Clone(turns)
+		for i := range turns {
+			turns[i].After = max(turns[i].After, latency)
+		}
+		return turns
+	}
+	c := *s
+	c.Turns, c.Blocks = slow(s.Turns), slices.Clone(s.Blocks)
+	for i := range c.Blocks {
+		c.Blocks[i].Turns = slow(c.Blocks[i].Turns)
+	}
+	return &c
+}
 
 // endless returns how many attempts are so many that no call of the script can
 // need them.
@@ -157,18 +209,20 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 		if returned {
 			return
 		}
-		switch v := recover().(type) {
-		case tooMany:
+		v := recover()
+		report, gaveUp := v.(*fakeclock.Report)
+		_, endless := v.(tooMany)
+		switch {
+		case endless || c.endless:
 			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Stuck, Error: fmt.Sprintf("%d attempts, and no end of them", c.attempts)})
-		case *fakeclock.Report:
-			panic(v)
-		case nil: // the goroutine exits: the stage is being cleared
-		default:
-			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: fmt.Sprint(v)})
+		case gaveUp:
+			panic(report)
+		case v != nil:
+			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: fmt.Sprint(v) + panickedAt()})
 		}
 	}()
 	stream, err := make(c)
-	end := trace.Event{Kind: trace.End, Is: c.identify(err)}
+	end := trace.Event{Kind: trace.End, Is: p.identify(c, err)}
 	if err != nil {
 		end.Error = err.Error()
 	}
@@ -184,6 +238,33 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 	}
 	returned = true
 }
+
+// panickedAt returns the calls that led to the panic which is being recovered,
+// the innermost first, one a line: nothing that differs from run to run.
+func panickedAt() string {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	var b strings.Builder
+	for inside := false; ; {
+		f, more := frames.Next()
+		switch {
+		case strings.HasPrefix(f.Function, "runtime."):
+			inside = inside || f.Function == "runtime.gopanic"
+		case strings.HasPrefix(f.Function, ownFrames) || !more:
+			if inside {
+				return b.String()
+			}
+		case inside:
+			fmt.Fprintf(&b, "\n\tin %s (%s:%d)", f.Function, filepath.Base(f.File), f.Line)
+		}
+		if !more {
+			return b.String()
+		}
+	}
+}
+
+// ownFrames is how the names of this package's functions begin.
+const ownFrames = "github.com/retrykit/retrykit/propertytest/explore."
 
 type callerKey struct{}
 
@@ -231,10 +312,12 @@ func (p *playing) enter(c *caller) (release func()) {
 }
 
 // identify says what an error is to a caller who asks.
-func (c *caller) identify(err error) []trace.Identity {
+func (p *playing) identify(c *caller, err error) []trace.Identity {
 	if err == nil {
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var is []trace.Identity
 	if n := len(c.failures); n > 0 && c.failures[n-1] != nil {
 		last := c.failures[n-1]
@@ -285,7 +368,7 @@ func (p *playing) consume(c *caller, s retry.Stream) {
 		if err != nil {
 			return
 		}
-		if len(p.events) > 10_000 {
+		if p.seen() > 10_000 {
 			panic(tooMany{})
 		}
 	}
@@ -303,16 +386,17 @@ func (p *playing) leaks(clock *fakeclock.Clock) {
 	}
 }
 
+// seen returns how many events there were.
+func (p *playing) seen() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.events)
+}
+
 // add notes an event that happens now.
 func (p *playing) add(c *caller, e trace.Event) {
 	e.At, e.Call = p.clock.Elapsed(), c.number
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, e)
-}
-
-// judge plays a scenario and returns what is wrong with it.
-func (s Subject) judge(script *scripted.Script, spec verdict.Spec, run Runner) (trace.Trace, verdict.Findings) {
-	events := s.play(script, run)
-	return events, verdict.Check(events, spec)
 }

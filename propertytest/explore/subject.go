@@ -10,6 +10,7 @@ import (
 
 	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/scripted"
 )
 
 // Env is what a subject is made with: the surroundings of one client.
@@ -39,6 +40,7 @@ type Subject struct {
 	do        func(Env) Do
 	delay     func(Env) func(attempt int) time.Duration
 	clockless bool
+	watch     func(*scripted.Script) // nil: nobody watches
 }
 
 // Model is a decorator of a chat model. wrap returns inner with retries around

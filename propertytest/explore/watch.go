@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -88,22 +89,20 @@ func (m *watchedModel) Model() string { return m.inner.Model() }
 
 func (m *watchedModel) ChatStream(ctx context.Context, r retry.ChatRequest) (retry.Stream, error) {
 	c := m.callerOf(ctx)
-	m.attempt(ctx, c, hash(r))
+	n := m.attempt(ctx, c, hash(r))
 	s, err := m.model(c).ChatStream(ctx, r)
 	scribble(r)
-	m.ended(ctx, c, err)
-	if err != nil {
-		return nil, c.failures[len(c.failures)-1]
+	if err := m.ended(ctx, c, n, err); err != nil {
+		return nil, err
 	}
-	return &watchedStream{Stream: s, playing: m.playing, caller: c, attempt: c.attempts}, nil
+	return &watchedStream{Stream: s, playing: m.playing, caller: c, attempt: n}, nil
 }
 
 // operation is one attempt of a subject that calls a function.
 func (p *playing) operation(ctx context.Context, c *caller) error {
-	p.attempt(ctx, c, "")
+	n := p.attempt(ctx, c, "")
 	err := p.model(c).Do(retry.WithCall(ctx, c.number))
-	p.ended(ctx, c, err)
-	return c.failures[len(c.failures)-1]
+	return p.ended(ctx, c, n, err)
 }
 
 // callerOf returns the call that an attempt belongs to. If its context does not
@@ -120,28 +119,36 @@ func (p *playing) callerOf(ctx context.Context) *caller {
 	return p.calls[0]
 }
 
-// attempt notes that an attempt begins.
-func (p *playing) attempt(ctx context.Context, c *caller, body string) {
+// attempt notes that an attempt begins, and returns its number.
+func (p *playing) attempt(ctx context.Context, c *caller, body string) int {
+	p.mu.Lock()
 	c.attempts++
-	if c.attempts > p.most {
+	n := c.attempts
+	c.endless = n > p.most
+	p.mu.Unlock()
+	switch {
+	case n > p.most && p.concurrent:
+		runtime.Goexit() // the goroutine may be the subject's, where a panic would be the end
+	case n > p.most:
 		panic(tooMany{})
 	}
-	if ctx.Done() != c.ctx.Done() {
-		c.derived = append(c.derived, ctx)
-	}
-	p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Attempt, Body: body, Detached: ctx.Value(callerKey{}) != c})
+	p.add(c, trace.Event{Attempt: n, Kind: trace.Attempt, Body: body, Detached: ctx.Value(callerKey{}) != c})
+	return n
 }
 
-// ended notes how an attempt ended.
-func (p *playing) ended(ctx context.Context, c *caller, err error) {
-	e := trace.Event{Attempt: c.attempts, Kind: trace.Opened}
+// ended notes how the n-th attempt ended, and returns the error for the subject.
+func (p *playing) ended(ctx context.Context, c *caller, n int, err error) error {
+	e := trace.Event{Attempt: n, Kind: trace.Opened}
 	if err != nil {
 		e.Kind, e.Error = trace.Failed, err.Error()
 		e.Class, e.RetryAfter = p.class(ctx, c, err)
-		err = c.disguise(err)
+		err = disguise(n, err)
 	}
+	p.mu.Lock()
 	c.failures = append(c.failures, err)
+	p.mu.Unlock()
 	p.add(c, e)
+	return err
 }
 
 // class says what an attempt failed with, as far as its error and the contract
@@ -170,9 +177,9 @@ func (p *playing) class(ctx context.Context, c *caller, err error) (string, *tim
 
 // disguise wraps the error of every second attempt, as libraries do: a class
 // must survive it.
-func (c *caller) disguise(err error) error {
-	if c.attempts%2 == 0 {
-		return fmt.Errorf("attempt %d: %w", c.attempts, err)
+func disguise(n int, err error) error {
+	if n%2 == 0 {
+		return fmt.Errorf("attempt %d: %w", n, err)
 	}
 	return err
 }
