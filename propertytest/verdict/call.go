@@ -242,6 +242,9 @@ func (c *call) asked(i int) (least, most time.Duration, ok bool) {
 		}
 		least, most, ok = min(least, d.Wait), max(most, d.Wait), true
 	}
+	if c.spec.Loose {
+		most = math.MaxInt64
+	}
 	return least, most, ok
 }
 
@@ -249,6 +252,9 @@ func (c *call) asked(i int) (least, most time.Duration, ok bool) {
 // must go on whatever chance says, or that it must not. Where chance decides,
 // or the trace does not tell, it is neither.
 func (c *call) goesOn(i int) (must, mustNot bool) {
+	if c.spec.Loose {
+		return false, c.attempts[i].permanent()
+	}
 	any := false
 	must, mustNot = true, true
 	for d := range c.decisions(c.spec.Policy, i) {

@@ -120,6 +120,10 @@ func Features() []Feature {
 type Spec struct {
 	Policy retry.Policy
 	Lacks  []Feature
+	// Loose makes of the policy the least that is promised: a wait may be
+	// longer, and a call may end before its attempts are used. It is for code
+	// of which one knows no more than what it makes of a Retry-After.
+	Loose bool
 }
 
 // lacks reports whether the code says that it lacks the feature.

@@ -133,6 +133,9 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 		verdict := provider.FromResponse(x.protocol.provider(), s.Status, header, body, now).Verdict
 		e.Class = classOf(verdict.Class)
 		if wait, ok := verdict.Class.RetryAfter(); ok {
+			if date, err := http.ParseTime(header.Get("Retry-After")); err == nil {
+				wait = max(date.Sub(now), 0) // of what a Date header says it has the seconds only
+			}
 			e.RetryAfter = &wait
 		}
 	}
@@ -171,6 +174,9 @@ func (x *exchange) head(status int) {
 	h := x.w.Header()
 	for name, values := range x.protocol.header(x.request) {
 		h[name] = values
+	}
+	if x.server.config.Close {
+		h.Set("Connection", "close")
 	}
 	if h.Get("Date") == "" {
 		h.Set("Date", x.server.clock.Now().UTC().Format(http.TimeFormat))

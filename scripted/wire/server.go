@@ -24,6 +24,8 @@ type Config struct {
 	// KeepAlive is how often a stream sends something meaningless while it
 	// has nothing to say, even while it stalls. 0: never.
 	KeepAlive time.Duration
+	// Close ends the connection after every answer.
+	Close bool
 	// MaxBody is how many bytes a request's body may have. 0 means 32 MiB.
 	MaxBody int64
 }
