@@ -134,6 +134,81 @@
 //	broken      the stream was opened, and ended in an error
 //	truncated   the stream was opened, and ended without its terminal chunk
 //
+// # Fleets
+//
+// A file with the line fleet describes many clients and one server instead of
+// turns; package simulate runs it. Its lines stand in any order.
+//
+//	fleet for=10m every=1s        # what is simulated; the steps of the series
+//	clients "web" n=1000 priority=1 {   # any number of groups, or none
+//		arrive poisson rate=280/s
+//		expect successes >= 99%   # about the calls of these clients
+//	}
+//
+// In clients stand the lines below, and what stands outside is for all clients
+// that do not say otherwise; a budget takes the place of a breaker or throttle.
+// The lines policy, timeout and seed of scenarios are for all clients, too.
+//
+//	arrive poisson rate=280/s     # /s, /m or /h: independent calls
+//	arrive uniform rate=40/s,20s:80/s,25s:40/s    # evenly; steps, each with its time
+//	arrive poisson rate=0s:0/s..60s:80/s          # a ramp from one to the other
+//	arrive burst n=600 at=10m every=1m            # at once; n left out: a call of each client
+//	arrive closed think=exp:60s from=10s          # call, wait for the end, think
+//	arrive recording file=calls.csv               # at recorded times (simulate.ReadRecording)
+//	arrive sessions file=calls.jsonl              # each call after the end of its session's last
+//	policy exp:base=1s,attempts=3
+//	over const:base=1s,attempts=2 # a retry loop around that one; the line may stand again
+//	timeout attempt=1s total=10s
+//	budget per-success share=10% capacity=10 scope=client   # or process:20, fleet, call
+//	budget per-call share=10% capacity=10
+//	budget ratio share=10% window=10s
+//	budget finagle ttl=10s share=20% floor=10
+//	budget grpc max=10 ratio=0.1
+//	budget aws                    # or aws-legacy, none
+//	breaker failures=5 open=30s probes=1
+//	throttle k=2 window=2m
+//	accept late                   # an answer to an attempt given up on still counts
+//	tokens in=1000..2000 out=300 max=1024   # of a call; max is what it reserves
+//
+// Without a scope a limit is the fleet's. These are about the server, the
+// weather, and what is done about it:
+//
+//	server workers=20 service=exp:50ms queue=1000 lifo drop-expired
+//	server rate=300/s service=lognormal:p50=40ms,p99=300ms   # so many begun per second
+//	server service=1s per-concurrent=10ms failure=1% network=uniform:1ms..2ms retry-after=exp:1s
+//	server contention network=normal:10ms,sd=2ms   # one row with a version, read and written
+//	limit bucket requests=600/m burst=10 tell key=client     # tell: with a Retry-After
+//	limit sliding tokens=90000/m count-rejected reserve key=clients
+//	limit fixed requests=10/250ms                 # key=all is what is meant without one
+//	fault outage from=20s for=10s                 # nothing is begun: requests wait
+//	fault refuse from=20s for=10s                 # every request fails at once
+//	fault brownout from=20s for=10s capacity=50%
+//	fault slow from=20s for=10s factor=3
+//	fault errors from=20s for=10s transient=10% throttled=5% permanent=1%
+//	at 60s policy exp:attempts=1 clients=web      # or a budget, breaker or throttle
+//	at 60s retries off for=10s                    # without for: for good
+//	at 60s shed share=50% below=1 for=10s         # below this priority
+//	at 60s queue empty
+//	at 60s scale capacity=200% for=10s
+//	at 60s ramp from=10% for=30s                  # admits a share that grows to all
+//	price in=3 out=15                             # of a million tokens
+//	recovery share=90% window=5s                  # what counts as recovered: so many of the
+//	                                              # calls begun in so long succeed
+//
+// A queue without a bound is unbounded, workers not given are enough for all.
+// The distributions are 50ms, exp:50ms, lognormal:p50=40ms,p99=300ms,
+// normal:10ms,sd=2ms and uniform:1s..2s. What a fleet is expected to do:
+//
+//	expect recovery <= 5s         # from the end of the last fault, or lone burst;
+//	                              # one that does not come is longer than any time
+//	expect successes >= 99.5%     # of the calls begun; also gave-up
+//	expect amplification <= 1.1   # attempts per call begun
+//	expect wasted <= 1%           # of the served: nobody waited any more, or it failed
+//	expect p99 <= 2s              # of the time to success; also p50, p90, p999
+//	expect peak <= 1000           # attempts begun in a step
+//	expect queue <= 1000          # waiting at the end of a step
+//	expect cost < 12.5            # of all tokens, in the currency of the prices
+//
 // # Text
 //
 // A script is UTF-8 without control characters. A line ends with LF or CRLF,

@@ -2,6 +2,8 @@ package scripted
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,7 +36,27 @@ const (
 	SubjectChunks   Subject = "chunks"   // how many the caller received
 	SubjectText     Subject = "text"     // the text deltas that the caller received, joined
 	SubjectVerdict  Subject = "no"       // a fault, one of [Verdicts]
+
+	// These are about a fleet.
+	SubjectRecovery      Subject = "recovery"      // from the end of the last fault; longer than any time if it does not come
+	SubjectSuccesses     Subject = "successes"     // the share of the calls begun
+	SubjectGaveUp        Subject = "gave-up"       // the share of the calls begun
+	SubjectAmplification Subject = "amplification" // attempts per call begun
+	SubjectWasted        Subject = "wasted"        // the share of the served requests that nobody waited for, or that failed
+	SubjectP50           Subject = "p50"           // of the time to success
+	SubjectP90           Subject = "p90"
+	SubjectP99           Subject = "p99"
+	SubjectP999          Subject = "p999"
+	SubjectPeak          Subject = "peak"  // the most attempts of an interval
+	SubjectQueue         Subject = "queue" // the most that waited at the end of an interval
+	SubjectCost          Subject = "cost"  // of all tokens, in the currency of the prices
 )
+
+// fleetSubjects are about a fleet.
+var fleetSubjects = []Subject{SubjectRecovery, SubjectSuccesses, SubjectGaveUp, SubjectAmplification, SubjectWasted,
+	SubjectP50, SubjectP90, SubjectP99, SubjectP999, SubjectPeak, SubjectQueue, SubjectCost}
+
+func (s Subject) ofFleet() bool { return slices.Contains(fleetSubjects, s) }
 
 var subjects = []Subject{SubjectOutcome, SubjectAttempts, SubjectWait, SubjectStart, SubjectTotal,
 	SubjectError, SubjectChunks, SubjectText, SubjectVerdict}
@@ -47,14 +69,20 @@ const (
 	isText                  // and with contains
 	isNumber
 	isTime
+	isShare // in millionths, written as a percentage
+	isRatio // in millionths, written as a decimal number
 )
 
 func (s Subject) kind() valueKind {
 	switch s {
-	case SubjectAttempts, SubjectChunks:
+	case SubjectAttempts, SubjectChunks, SubjectPeak, SubjectQueue:
 		return isNumber
-	case SubjectWait, SubjectStart, SubjectTotal:
+	case SubjectWait, SubjectStart, SubjectTotal, SubjectRecovery, SubjectP50, SubjectP90, SubjectP99, SubjectP999:
 		return isTime
+	case SubjectSuccesses, SubjectGaveUp, SubjectWasted:
+		return isShare
+	case SubjectAmplification, SubjectCost:
+		return isRatio
 	case SubjectError, SubjectText:
 		return isText
 	}
@@ -181,8 +209,23 @@ func (e Expect) wanted() string {
 
 // Show writes a number as a value of the subject: a time as a duration.
 func (e Expect) Show(number int64) string {
-	if e.Subject.kind() == isTime {
+	switch e.Subject.kind() {
+	case isTime:
 		return time.Duration(number).String()
+	case isShare:
+		return decimal(number, 4) + "%"
+	case isRatio:
+		return decimal(number, 6)
 	}
 	return fmt.Sprint(number)
+}
+
+// decimal writes n·10^-digits.
+func decimal(n int64, digits int) string {
+	s := fmt.Sprintf("%0*d", digits+1, n)
+	whole, fraction := s[:len(s)-digits], strings.TrimRight(s[len(s)-digits:], "0")
+	if fraction == "" {
+		return whole
+	}
+	return whole + "." + fraction
 }

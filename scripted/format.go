@@ -21,6 +21,7 @@ func Format(s *Script) string {
 	for _, l := range s.Lanes {
 		nodes = append(nodes, laneNode(l))
 	}
+	nodes = append(nodes, declNodes(s.Decls)...)
 	f := formatter{comments: s.Comments}
 	if !arrange(nodes) {
 		forget(nodes)
@@ -51,6 +52,7 @@ type section uint8
 
 const (
 	sectionSettings section = iota
+	sectionDecls
 	sectionTurns
 	sectionBlocks
 	sectionExpects

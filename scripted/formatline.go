@@ -264,3 +264,17 @@ func (f Finish) text() string {
 	}
 	return s + " finish " + quote(string(f.Reason))
 }
+
+func declNodes(decls []Decl) []node {
+	var nodes []node
+	for i := range decls {
+		d := &decls[i]
+		n := node{pos: d.Pos, end: d.End, head: d.text(), section: sectionDecls}
+		if len(d.Block)+len(d.Expects) > 0 || d.End != (Pos{}) {
+			n.head += " {"
+			n.block = append(append([]node{}, declNodes(d.Block)...), bodyNodes(nil, nil, d.Expects)...)
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
+}

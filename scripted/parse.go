@@ -69,6 +69,7 @@ type parser struct {
 	stray    int    // braces open that no statement opened
 	owed     bool   // a lane or a call ended its line without its brace
 	headless bool   // the head of the lane has a mistake
+	clients  *Decl  // open, else nil
 	total    int    // requests that the turns so far answer
 
 	text    string // whole
@@ -151,6 +152,12 @@ var statements = []string{"transient", "permanent", "reset", "hang", "ok", "lane
 func (p *parser) statement() bool {
 	begin := p.pos
 	word := p.word()
+	if p.isFleetWord(word) {
+		return p.declare(begin, word)
+	}
+	if p.clients != nil && word != "expect" && word != "" {
+		return p.fail(begin, len(word), fmt.Sprintf("%s does not belong to clients%s", word, suggest(word, clientWords())))
+	}
 	if answer, ok, is := p.failure(begin, word); is {
 		return ok && p.turn(begin, answer)
 	}
@@ -178,7 +185,13 @@ func (p *parser) statement() bool {
 			return p.fail(begin, len(word), fmt.Sprintf("unknown word %q (did you mean %q?)", word, near+":"+arg))
 		}
 	}
-	return p.fail(begin, len(word), fmt.Sprintf("unknown word %q%s", word, suggest(word, statements)))
+	known := statements
+	if _, ok := Nearest(word, statements); !ok {
+		if near, ok := Nearest(word, fleetWords()); ok {
+			known = []string{near}
+		}
+	}
+	return p.fail(begin, len(word), fmt.Sprintf("unknown word %q%s", word, suggest(word, known)))
 }
 
 // settings are the statements that may stand once, outside lanes and blocks.
@@ -195,7 +208,7 @@ func (p *parser) setting(begin int, word string) bool {
 	if line, ok := p.seen[word]; ok {
 		return p.fail(begin, len(word), fmt.Sprintf("%s is already set in line %d", word, line))
 	}
-	if p.lane != nil || p.block != nil {
+	if p.lane != nil || p.block != nil || p.clients != nil {
 		return p.fail(begin, len(word), fmt.Sprintf("%s is for the whole script: it stands outside lanes and calls", word))
 	}
 	p.seen[word] = p.row

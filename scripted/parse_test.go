@@ -46,11 +46,31 @@ func TestTheManualParses(t *testing.T) {
 		}
 		assert.NoError(t, err, text)
 	}
+	inFleet := func(text string) {
+		if !strings.HasPrefix(text, "fleet ") {
+			text = "fleet for=10m\n" + text
+		}
+		_, err := scripted.Parse("doc.go", text)
+		assert.NoError(t, err)
+	}
+	fleets := false // whose lines are shown beside others that they cannot stand with
 	for line := range strings.Lines(file.Doc.Text()) {
-		if code, ok := strings.CutPrefix(line, "\t"); ok {
+		code, ok := strings.CutPrefix(line, "\t")
+		switch {
+		case ok && fleets && (block.Len() > 0 || strings.HasSuffix(strings.Split(code, "  ")[0], "{")):
+			if block.WriteString(code); code == "}\n" {
+				inFleet(block.String())
+				block.Reset()
+			}
+			continue
+		case ok && fleets:
+			inFleet(code)
+			continue
+		case ok:
 			block.WriteString(code)
 			continue
 		}
+		fleets = line == "# Fleets\n" || fleets && !strings.HasPrefix(line, "# ")
 		check()
 	}
 	check()

@@ -113,6 +113,9 @@ func (p *parser) nested(begin int, word string) bool {
 
 // open names the innermost open block.
 func (p *parser) open() string {
+	if p.clients != nil {
+		return fmt.Sprintf("clients of line %d", p.clients.Pos.Line)
+	}
 	if p.block != nil {
 		return fmt.Sprintf("call block of line %d", p.block.Pos.Line)
 	}
@@ -146,6 +149,8 @@ func (p *parser) closeBlock() {
 	switch {
 	case p.stray > 0:
 		p.stray--
+	case p.clients != nil:
+		p.closeClients(at)
 	case p.block != nil:
 		p.block.End = at
 		_, blocks := p.queue()
@@ -171,7 +176,7 @@ func (p *parser) closeBlock() {
 // finish checks what only the end of the script can tell.
 func (p *parser) finish() {
 	s := p.script
-	if p.block != nil || p.lane != nil {
+	if p.block != nil || p.lane != nil || p.clients != nil {
 		p.pos = len(p.src)
 		p.fail(p.pos, 0, fmt.Sprintf("the script ends in the %s: close it with }", p.open()))
 		return
@@ -179,6 +184,11 @@ func (p *parser) finish() {
 	if len(p.errs) > 0 {
 		return
 	}
+	if s.IsFleet() {
+		p.finishFleet()
+		return
+	}
+	p.finishSubjects()
 	lanes := s.lanes()
 	if len(lanes) == 0 {
 		top := Pos{Line: p.first, Col: 1}

@@ -30,6 +30,8 @@ func (p *parser) expect(begin int) bool {
 	}
 	expects := &p.script.Expects
 	switch {
+	case p.clients != nil:
+		expects = &p.clients.Expects
 	case p.block != nil:
 		expects = &p.block.Expects
 	case p.lane != nil:
@@ -43,24 +45,28 @@ func (p *parser) expect(begin int) bool {
 func (p *parser) subject(e *Expect) bool {
 	p.blanks()
 	begin := p.pos
-	for c := p.next(); c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_'; c = p.next() {
+	for c := p.next(); c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' || c >= '0' && c <= '9' && p.pos > begin; c = p.next() {
 		p.pos++
 	}
 	word := p.src[begin:p.pos]
-	if !slices.Contains(subjects, Subject(word)) {
+	if !slices.Contains(subjects, Subject(word)) && !Subject(word).ofFleet() {
+		known := subjects
+		if p.script.IsFleet() || p.clients != nil {
+			known = fleetSubjects
+		}
 		p.pos = begin
 		if word == "" {
 			word = p.peek()
 		}
 		switch {
 		case word == "":
-			return p.fail(begin, 0, "expect what?"+suggest("", subjects))
+			return p.fail(begin, 0, "expect what?"+suggest("", known))
 		case slices.Contains(outcomes, Outcome(word)):
 			return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q (did you mean outcome == %s?)", word, word))
 		case slices.Contains(Verdicts, word):
 			return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q (did you mean no %s?)", word, word))
 		}
-		return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q%s", word, suggest(word, subjects)))
+		return p.fail(begin, len(word), fmt.Sprintf("unknown subject %q%s", word, suggest(word, known)))
 	}
 	e.Subject = Subject(word)
 	indexed := e.Subject == SubjectWait || e.Subject == SubjectStart
@@ -105,7 +111,7 @@ func (p *parser) op(e *Expect) bool {
 	case Equal, NotEqual:
 		return true
 	case Less, LessOrEqual, Greater, GreaterOrEqual, In:
-		if kind := e.Subject.kind(); kind == isNumber || kind == isTime {
+		if e.Subject.kind() >= isNumber {
 			return true
 		}
 		return p.fail(begin, len(word), fmt.Sprintf("%s is compared with %s", e.Subject, e.Subject.ops()))
@@ -198,6 +204,17 @@ func (p *parser) number(e *Expect, at int, word string) (int64, bool) {
 		}
 		return int64(d), ok
 	}
+	if kind := e.Subject.kind(); kind == isShare || kind == isRatio {
+		read, example := readShare, "a percentage, such as 99.5%"
+		if kind == isRatio {
+			read, example = readFactor, "a number, such as 1.1"
+		}
+		values, ok := read(word)
+		if !ok {
+			p.fail(at, len(word), "want "+example+not(word))
+		}
+		return first(values), ok
+	}
 	n, err := strconv.ParseInt(word, 10, 64)
 	if err != nil || !isDigits(word) {
 		return 0, p.fail(at, len(word), "want a whole number"+not(word))
@@ -211,4 +228,11 @@ func not(word string) string {
 		return ""
 	}
 	return fmt.Sprintf(", not %q", word)
+}
+
+func first(values []int64) int64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return values[0]
 }

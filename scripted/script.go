@@ -26,7 +26,8 @@ type Script struct {
 	Turns   []Turn   // for requests that no lane claims
 	Blocks  []Block  // instead of Turns: one for each call
 	Lanes   []Lane   // in the order in which they are asked
-	Expects []Expect // about every call
+	Expects []Expect // about every call, or about the fleet
+	Decls   []Decl   // of a fleet scenario, which has no turns
 
 	Comments []Comment
 	layout   layout

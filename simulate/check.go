@@ -1,8 +1,11 @@
 package simulate
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,15 +20,21 @@ import (
 // Report is what [Check] found.
 type Report struct {
 	Script *scripted.Script
-	*Run   // nil if the script could not be played
+	*Run                // nil if the script could not be played; of a fleet scenario it has no calls
+	Fleet  *FleetResult // of a fleet scenario, else nil
 	// Problems are what makes the run worthless whatever is expected of it: an
 	// invalid policy, or what [Run.Unfit] says.
 	Problems []error
 }
 
-// Check plays a script and evaluates its expectations.
+// Check plays a script, or runs a fleet scenario, and evaluates its
+// expectations. Recordings that a scenario names are read from its folder.
 func Check(s *scripted.Script) *Report {
 	r := &Report{Script: s}
+	if s.IsFleet() {
+		r.fleet(s)
+		return r
+	}
 	run, err := Play(s, Options{})
 	if err != nil {
 		r.Problems = []error{err}
@@ -33,6 +42,17 @@ func Check(s *scripted.Script) *Report {
 	}
 	r.Run, r.Problems = run, run.Unfit()
 	return r
+}
+
+// fleet runs a fleet scenario.
+func (r *Report) fleet(s *scripted.Script) {
+	result, err := RunFleet(context.Background(), s, FleetOptions{Files: os.DirFS(filepath.Dir(s.Name))})
+	if err != nil {
+		r.Problems = []error{err}
+		return
+	}
+	r.Fleet = result
+	r.Run = &Run{Policy: result.Scenario.Groups[0].Policy, Seed: result.Seed, Call: &Call{}, Checks: result.Checks}
 }
 
 // Unfit returns an error for each call that the script did not fit: a request

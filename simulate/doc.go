@@ -6,4 +6,7 @@
 // [Run], to the nanosecond, on every machine. [Check] says besides whether what
 // the script expects has come. [Schedule] says when each attempt of a policy
 // begins, exactly where a closed form is known.
+//
+// [Fleet] runs a scenario of many clients and one server: package
+// simulate/fleet, which calls the same decision, does the work.
 package simulate

@@ -57,6 +57,9 @@ type Call struct {
 // Calls at once begin in the order of their numbers, and whenever several
 // could go on the one that has waited since the earliest does.
 func Play(s *scripted.Script, o Options) (*Run, error) {
+	if s.IsFleet() {
+		return nil, fmt.Errorf("simulate: %s is a fleet scenario: it has no turns to play (Fleet runs it)", s.Name)
+	}
 	run := &Run{Policy: pick(o.Policy, s.Policy, retry.Default()), Seed: pick(o.Seed, s.Seed, DefaultSeed)}
 	if run.Policy.AttemptTimeout == 0 {
 		run.Policy.AttemptTimeout = s.AttemptTimeout

@@ -181,3 +181,29 @@ func (r *Result) Recovery() (d time.Duration, ok bool) {
 	}
 	return r.RecoveredAt - r.FaultsEnd, true
 }
+
+// Latency returns the time to success over all groups.
+func (r *Result) Latency() *Histogram {
+	if len(r.Groups) == 1 {
+		return &r.Groups[0].Latency
+	}
+	var h Histogram
+	for i := range r.Groups {
+		h.Merge(&r.Groups[i].Latency)
+	}
+	return &h
+}
+
+// Ratio returns a/b in millionths, rounded down, 0 if b is 0. Neither is
+// negative.
+func Ratio(a, b int64) Share {
+	if b == 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(uint64(a), million)
+	if hi >= uint64(b) {
+		return 1<<63 - 1
+	}
+	q, _ := bits.Div64(hi, lo, uint64(b))
+	return Share(min(q, 1<<63-1))
+}
