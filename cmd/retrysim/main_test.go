@@ -60,10 +60,8 @@ func TestExamples(t *testing.T) {
 	require.GreaterOrEqual(t, len(files), 6)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
 			verb := "run"
-			if strings.Contains(string(text), "\nfleet ") { // it has no one call to show
+			if isFleet(t, file) { // it has no one call to show
 				verb = "check"
 			}
 			play := func() string {
@@ -83,6 +81,13 @@ func TestExamples(t *testing.T) {
 			assert.Equal(t, string(want), got, "run with -update to accept")
 		})
 	}
+}
+
+// isFleet reports whether the file is a fleet scenario.
+func isFleet(t *testing.T, file string) bool {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return strings.Contains(string(text), "\nfleet ")
 }
 
 type brokenPipe struct{}
