@@ -20,9 +20,10 @@ import (
 // say.
 //
 // What a trace does not keep is made up: the text of an answer is x's of the
-// recorded length, up to 1000 a delta, and the error of an attempt that was not waited on is
-// transient unless the call ended for it. Calls that overlapped come one after
-// another.
+// recorded length, up to 1000 a delta, fewer and shorter where a line would get
+// too long, and the error of an attempt that was not waited on is transient unless
+// the recorder knew better or the call ended for it. Calls that overlapped come
+// one after another.
 func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error) {
 	if err := policy.Validate(); err != nil {
 		return nil, err
@@ -50,9 +51,12 @@ func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error
 	return s, nil
 }
 
-// maxText is how much of a delta's length a scenario keeps, in bytes: a line
-// of a script is bounded.
+// maxText is how much of a delta's length, or of a reason, a scenario keeps, in
+// bytes: a line of a script is bounded.
 const maxText = 1000
+
+// maxTurn is how long a turn may be: the rest of the line is for its indent.
+const maxTurn = scripted.MaxLine - 16
 
 // incident is one call of a trace.
 type incident struct {
@@ -113,14 +117,24 @@ func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect,
 			began = e.At
 			turns = append(turns, scripted.Turn{Answer: scripted.Hang{}}) // until it is known to have ended
 		case trace.Failed:
-			turns[turn].Answer, turns[turn].After = scripted.Transient{}, e.At-began
+			turns[turn].Answer, turns[turn].After = scripted.Transient{}, max(e.At-began, 0)
+			if e.RetryAfter != nil {
+				turns[turn].Answer = hinted(*e.RetryAfter)
+			}
+			if e.Class == permanent {
+				turns[turn].Answer, outcome = scripted.Permanent{Reason: reasonOf(e.Error)}, scripted.Refused
+			}
 		case trace.Opened:
-			turns[turn].Answer, turns[turn].After = stream, e.At-began
+			turns[turn].Answer, turns[turn].After = stream, max(e.At-began, 0)
+			outcome = scripted.Success
 		case trace.Wait:
 			if e.RetryAfter != nil {
-				turns[turn].Answer = scripted.Transient{Hinted: true, Wait: roundUp(*e.RetryAfter, time.Millisecond)}
+				turns[turn].Answer = hinted(*e.RetryAfter)
 			}
 		case trace.End:
+			if e.Reason == "" {
+				break // seen from outside
+			}
 			outcome = outcomeOf(e.Reason)
 			if outcome == scripted.Refused {
 				turns[turn].Answer = scripted.Permanent{Reason: reasonOf(e.Error)}
@@ -146,10 +160,75 @@ func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect,
 		}
 		last = e.At
 	}
+	for i := range turns {
+		coarsen(&turns[i])
+	}
 	return fold(turns), []scripted.Expect{
 		{Subject: scripted.SubjectOutcome, Op: scripted.Equal, Text: string(outcome)},
 		{Subject: scripted.SubjectAttempts, Op: scripted.Equal, Number: int64(len(turns))},
 	}, nil
+}
+
+// permanent is the class of such a failure in a trace.
+var permanent = retry.Permanent().String()
+
+// hinted is a failure with a Retry-After as a turn can say it.
+func hinted(after time.Duration) scripted.Answer {
+	return scripted.Transient{Hinted: true, Wait: roundUp(max(after, 0), time.Millisecond)}
+}
+
+// coarsen makes a turn fit a line: it shortens the deltas of a stream to their
+// share of half a line, and then makes of each two of them one, with the pauses
+// of both before it, as often as it takes.
+func coarsen(t *scripted.Turn) {
+	for first := true; len(t.String()) > maxTurn; first = false {
+		s := t.Answer.(scripted.Stream) // nothing else is that long
+		if first {
+			s.Items = shorten(s.Items, max(maxTurn/2/len(s.Items), 1))
+		} else {
+			s.Items = pair(s.Items)
+		}
+		t.Answer = s
+	}
+}
+
+func shorten(items []scripted.Item, most int) []scripted.Item {
+	out := slices.Clone(items)
+	for i, item := range out {
+		if text, ok := item.(scripted.Text); ok {
+			out[i] = text[:min(len(text), most)]
+		}
+	}
+	return out
+}
+
+func pair(items []scripted.Item) []scripted.Item {
+	var out []scripted.Item
+	var pause scripted.Pause
+	var text scripted.Text
+	texts := 0
+	flush := func() {
+		if pause > 0 {
+			out = append(out, pause)
+		}
+		if texts > 0 {
+			out = append(out, text)
+		}
+		pause, text, texts = 0, "", 0
+	}
+	for _, item := range items {
+		switch i := item.(type) {
+		case scripted.Pause:
+			pause += i
+		case scripted.Text:
+			text += i
+			if texts++; texts == 2 {
+				flush()
+			}
+		}
+	}
+	flush()
+	return out
 }
 
 // fold writes equal turns in a row as one that is repeated.
@@ -186,6 +265,9 @@ func outcomeOf(reason string) scripted.Outcome {
 // reasonOf is the text of a permanent error as a turn can say it.
 func reasonOf(text string) string {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "permanent:"))
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "")
+	}
 	return cmp.Or(text, "recorded")
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,67 @@ func TestATraceWithAbsurdSizes(t *testing.T) {
 		}, retry.Default())
 		require.NoError(t, err)
 		assert.Len(t, made.Turns[0].Answer.(scripted.Stream).Items[0], want)
+	}
+}
+
+// Whatever a trace says, what is made of it can be read, and lasts as long.
+func TestATraceOfALongAnswer(t *testing.T) {
+	events := trace.Trace{{Kind: trace.Attempt}, {Kind: trace.Opened}}
+	for i := range 10_000 {
+		events = append(events, trace.Event{Kind: trace.Chunk, Chunk: "text", Size: 7, At: time.Duration(i+1) * 20 * time.Millisecond})
+	}
+	events = append(events, trace.Event{Kind: trace.Broken, At: 201 * time.Second})
+	made, err := simulate.FromTrace(events, retry.Default())
+	require.NoError(t, err)
+	text := scripted.Format(made)
+	run, err := simulate.Play(parse(t, text), simulate.Options{})
+	require.NoError(t, err)
+	assert.Empty(t, run.Failed())
+	assert.Equal(t, 200*time.Second, run.Elapsed)
+	assert.Equal(t, 10_000, len(run.Text()))
+	assert.Len(t, run.Chunks, 2500)
+}
+
+func TestATraceThatIsAbsurd(t *testing.T) {
+	long := time.Duration(math.MaxInt64)
+	back := -time.Second
+	finished := trace.Trace{{Kind: trace.Attempt}, {Kind: trace.Opened}}
+	for i := range 20_000 {
+		finished = append(finished, trace.Event{Kind: trace.Chunk, Chunk: "finished", At: time.Duration(i)})
+	}
+	for name, events := range map[string]trace.Trace{
+		"always at its end":   finished,
+		"time runs backwards": {{Kind: trace.Attempt, At: time.Hour}, {Kind: trace.Failed, At: time.Second}, {Kind: trace.Wait, RetryAfter: &back}},
+		"a hint for ever":     {{Kind: trace.Attempt}, {Kind: trace.Failed, RetryAfter: &long}},
+		"a book for a reason": {{Kind: trace.Attempt}, {Kind: trace.Failed}, {Kind: trace.End, Reason: retry.NotTransient.String(), Error: strings.Repeat("\u2028\xff", 100_000)}},
+		"pauses for ever":     {{Kind: trace.Attempt}, {Kind: trace.Opened}, {Kind: trace.Chunk, At: long - 1}, {Kind: trace.EOF, At: long}},
+	} {
+		made, err := simulate.FromTrace(events, retry.Default())
+		require.NoError(t, err, name)
+		parse(t, scripted.Format(made))
+	}
+}
+
+// A server sees neither waits nor the end of a call, but knows what it sent.
+func TestATraceOfAServer(t *testing.T) {
+	hint := 2 * time.Second
+	for _, tt := range []struct {
+		events trace.Trace
+		want   string
+	}{
+		{trace.Trace{{Kind: trace.Attempt}, {Kind: trace.Failed, Class: "transient", RetryAfter: &hint, Status: 429},
+			{Kind: trace.Attempt, At: hint}, {Kind: trace.Opened, At: hint, Status: 200}, {Kind: trace.Chunk, Chunk: "finished", At: hint}, {Kind: trace.EOF, At: hint}},
+			"transient:2000\nok\n\nexpect outcome == success\nexpect attempts == 2\n"},
+		{trace.Trace{{Kind: trace.Begin}, {Kind: trace.Attempt}, {Kind: trace.Failed, Class: "permanent", Error: "400"}, {Kind: trace.End}},
+			"permanent: 400\n\nexpect outcome == permanent\nexpect attempts == 1\n"},
+	} {
+		made, err := simulate.FromTrace(tt.events, retry.Policy{MaxAttempts: 2})
+		require.NoError(t, err)
+		_, text, _ := strings.Cut(scripted.Format(made), "\n\n")
+		assert.Equal(t, tt.want, text)
+		run, err := simulate.Play(parse(t, scripted.Format(made)), simulate.Options{})
+		require.NoError(t, err)
+		assert.Empty(t, run.Failed())
 	}
 }
 
