@@ -18,6 +18,7 @@ import (
 type checkFlags struct {
 	update  bool
 	reports []string
+	outputFlags
 }
 
 func newCheck() *cobra.Command {
@@ -35,10 +36,13 @@ The exit status is 0 if all hold, 1 if one does not or a script does not fit its
 		Example: `  retrysim check examples
   retrysim check ./... --report junit=retrysim.xml --report github
   retrysim check flaky.retry --update    # write what came as the value of each ==`,
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+		ValidArgsFunction: completeScripts,
+		RunE:              func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	c.Flags().BoolVar(&f.update, "update", false, "write what came as the value of every == that does not hold, and of every ?")
 	c.Flags().StringArrayVar(&f.reports, "report", nil, "also write a report: junit=FILE, or github for annotations on standard output")
+	f.outputFlags.add(c)
+	values(c, "report", "junit=", "github")
 	return c
 }
 
@@ -54,6 +58,9 @@ type checked struct {
 func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	junit, github, err := parseReports(f.reports)
 	if err != nil {
+		return err
+	}
+	if err := f.outputFlags.check(); err != nil {
 		return err
 	}
 	if len(args) == 0 {
@@ -81,19 +88,33 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 		return fmt.Errorf("check: no archive under %s holds a file whose name ends in .retry", strings.Join(args, ", "))
 	}
 	if junit != "" {
-		if err := os.WriteFile(junit, junitReport(all), 0o666); err != nil {
+		if err := writeFile(junit, junitReport(all)); err != nil {
 			return ioError{err}
 		}
 	}
 	var b bytes.Buffer
 	sum := writeChecks(&b, all)
-	if github {
-		writeAnnotations(&b, all)
-	}
-	if err := output(c, []byte(styleOf(c, c.OutOrStdout()).Text(b.String()))); err != nil {
+	if err := f.outputFlags.write(c, checkDocument(args, all, sum, b.String())); err != nil {
 		return err
 	}
+	if github {
+		if err := f.annotate(c, all); err != nil {
+			return err
+		}
+	}
 	return sum.verdict(c.ErrOrStderr(), all)
+}
+
+// annotate writes the annotations where GitHub looks for them and nothing else
+// reads: behind the text, or apart from what a machine reads.
+func (f *checkFlags) annotate(c *cobra.Command, all []checked) error {
+	var b bytes.Buffer
+	writeAnnotations(&b, all)
+	if f.format != "table" {
+		_, err := c.ErrOrStderr().Write(b.Bytes())
+		return err
+	}
+	return output(c, b.Bytes())
 }
 
 // check reads, plays and, if it is asked to, updates a file. The error is that

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/dialect"
 	"github.com/retrykit/retrykit/retry/trace"
@@ -17,27 +18,61 @@ import (
 )
 
 func newPolicies() *cobra.Command {
-	return &cobra.Command{
+	var f outputFlags
+	c := &cobra.Command{
 		Use:   "policies",
 		Short: "List the policies that have a name, and where they come from",
-		Long: `List the policies that have a name. Wherever a policy is asked for, the name stands for
-the text beside it.`,
+		Long:  "Wherever a policy is asked for, the name stands for the text beside it.",
 		Example: `  retrysim policies
+  retrysim policies -f csv
   retrysim run examples/overloaded.retry --policy openai`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var b bytes.Buffer
-			t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-			for _, p := range retry.Presets() {
-				fmt.Fprintf(t, "%s\t%v\n\t%s\n", p.Name, p.Policy, p.Source)
-				if p.Note != "" {
-					fmt.Fprintf(t, "\t(%s)\n", p.Note)
-				}
+			if err := f.check(); err != nil {
+				return err
 			}
-			t.Flush()
-			return output(c, b.Bytes())
+			return f.write(c, policiesDocument())
 		},
 	}
+	f.add(c)
+	return c
+}
+
+// preset is a policy with a name as machines see it.
+type preset struct {
+	Name   string       `json:"name"`
+	Policy retry.Policy `json:"policy"`
+	Source string       `json:"source"`
+	Note   *string      `json:"note"`
+}
+
+func policiesDocument() *report.Document {
+	d := &report.Document{
+		Kind: "policies", Title: "Policies that have a name", Command: []string{"policies"}, Input: struct{}{},
+		Records: report.Records{Header: []string{"name", "policy", "source", "note"}},
+	}
+	table := report.Table{Columns: []report.Column{{Head: "name"}, {Head: "policy"}, {Head: "source"}, {Head: "note"}}}
+	var presets []preset
+	var own bytes.Buffer
+	t := tabwriter.NewWriter(&own, 0, 0, 2, ' ', 0)
+	for _, p := range retry.Presets() {
+		one := preset{Name: p.Name, Policy: p.Policy, Source: p.Source}
+		fmt.Fprintf(t, "%s\t%v\n\t%s\n", p.Name, p.Policy, p.Source)
+		if p.Note != "" {
+			one.Note = &p.Note
+			fmt.Fprintf(t, "\t(%s)\n", p.Note)
+		}
+		row := []string{p.Name, p.Policy.String(), p.Source, p.Note}
+		table.Rows, d.Records.Rows = append(table.Rows, row), append(d.Records.Rows, row)
+		presets = append(presets, one)
+	}
+	t.Flush()
+	d.Own, d.Tables = own.String(), []report.Table{table}
+	d.Verdict.Text = fmt.Sprintf("%d policies have a name", len(presets))
+	d.Result = struct {
+		Policies []preset `json:"policies"`
+	}{presets}
+	return d
 }
 
 // importTrace is what import takes besides the dialects.

@@ -39,6 +39,9 @@ type Document struct {
 	Input, Result any
 	// Records are the rows of the CSV.
 	Records Records
+	// Own is the text for a terminal, where the tables would not do. It has
+	// no colours.
+	Own string
 	// Lines are the JSON lines, if the document is a list of events. Without
 	// them each record is a line.
 	Lines []byte

@@ -42,6 +42,9 @@ func (m Mark) tone() tty.Tone {
 // Text returns the document for a terminal: the verdict, the tables, the
 // charts, the checks, the hints, and the line that does it again.
 func (d *Document) Text(s tty.Style) string {
+	if d.Own != "" {
+		return s.Text(d.Own)
+	}
 	parts := []string{s.Paint(d.Verdict.Mark.tone(), d.Verdict.Mark.symbol()+d.Verdict.Text) + "\n"}
 	for _, t := range d.Tables {
 		parts = append(parts, t.text(s))
