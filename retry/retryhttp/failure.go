@@ -26,6 +26,17 @@ func (e *StatusError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode)))
 }
 
+// Answer returns the status and the header of the response that an error of an
+// attempt or of a call stands for, 0 and nil if it stands for none. It fits
+// trace.Recorder, which sees the attempts of a [Transport] as errors.
+func Answer(err error) (status int, header map[string][]string) {
+	var e *StatusError
+	if errors.As(err, &e) {
+		return e.StatusCode, e.Header
+	}
+	return 0, nil
+}
+
 // refusal is a response that may be tried again. While it is not replaced its
 // body is unread, for the caller.
 type refusal struct {

@@ -22,6 +22,7 @@ import (
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/provider"
 	"github.com/retrykit/retrykit/retry/retryhttp"
+	"github.com/retrykit/retrykit/retry/trace"
 )
 
 // body is a response body that knows what became of it.
@@ -533,4 +534,33 @@ func ExampleTransport() {
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode, "after", clock.Elapsed())
 	// Output: 200 after 21s
+}
+
+// A recorder in production sees what the server said, and nothing secret.
+func TestAnswerForATrace(t *testing.T) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	recorder := trace.NewRecorder(clock)
+	recorder.Answer = retryhttp.Answer
+	base := &server{clock: clock, answers: []any{
+		answer(429, "Retry-After", "2", "Request-Id", "req_1", "Set-Cookie", "secret"), io.ErrUnexpectedEOF, answer(200),
+	}}
+	tr := transport(t, clock, base, func(c *retryhttp.Config) { c.Retry.Observer = recorder })
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com?key=secret", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "secret")
+	resp, err := tr.RoundTrip(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	var failed []trace.Event
+	for _, e := range recorder.Trace() {
+		if e.Kind == trace.Failed {
+			failed = append(failed, e)
+		}
+	}
+	require.Len(t, failed, 2)
+	assert.Equal(t, 429, failed[0].Status)
+	assert.Equal(t, map[string]string{"retry-after": "2", "request-id": "req_1"}, failed[0].Header)
+	assert.Zero(t, failed[1].Status)
+	assert.Empty(t, failed[1].Header)
+	assert.NotContains(t, string(recorder.Trace().Bytes()), "secret")
 }

@@ -19,6 +19,14 @@ type Recorder struct {
 	// type, because the text of an error may quote a prompt or a key. Set it
 	// before the first call.
 	ErrorText func(error) string
+	// Answer says which response of a server an error stands for: its status
+	// and header, 0 and nil for none. nil keeps neither. For an error of
+	// package retryhttp there is its function Answer. Set it before the first
+	// call.
+	Answer func(error) (status int, header map[string][]string)
+	// Headers are the names of the header fields that are kept, in any case; a
+	// name that ends in * stands for all that begin so. nil: [HeaderNames].
+	Headers []string
 
 	clock clockwork.Clock
 	start time.Time
@@ -72,7 +80,7 @@ func (r *Recorder) Observe(event retry.Event) {
 		if e.Err == nil {
 			r.add(e.Moment, Event{Kind: Opened})
 		} else {
-			r.add(e.Moment, Event{Kind: Failed, Error: r.text(e.Err)})
+			r.add(e.Moment, r.failed(e.Err))
 		}
 	case retry.WaitStarted:
 		out := Event{Kind: Wait, Class: "permanent", Reason: e.Decision.Reason.String(), Wait: &e.Decision.Wait, Jitter: e.Decision.Jitter}
@@ -112,6 +120,16 @@ func (r *Recorder) add(m retry.Moment, e Event) {
 	case r.err == nil:
 		r.err = r.out.Encode(&e)
 	}
+}
+
+// failed is an attempt that returned the error.
+func (r *Recorder) failed(err error) Event {
+	e := Event{Kind: Failed, Error: r.text(err)}
+	if r.Answer != nil {
+		status, header := r.Answer(err)
+		e.Status, e.Header = status, Header(header, r.Headers)
+	}
+	return e
 }
 
 func (r *Recorder) text(err error) string {

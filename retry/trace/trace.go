@@ -18,8 +18,8 @@
 //	{"at_ns":50000000,"call":1,"attempt":2,"event":"eof"}
 //
 // A trace holds no request and no content of an answer: of a chunk it keeps the
-// kind and the size. The text of errors enters only through
-// [Recorder.ErrorText].
+// kind and the size, of a header the fields on a list. The text of errors enters
+// only through [Recorder.ErrorText].
 package trace
 
 import (
