@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,6 +66,10 @@ func (e *CancelledError) Unwrap() []error {
 	}
 	return errs
 }
+
+// Timeout reports whether it was a deadline that ended the call, as the errors
+// of package net do.
+func (e *CancelledError) Timeout() bool { return errors.Is(e.Err, context.DeadlineExceeded) }
 
 // timeLeft reports whether a wait of d from now ends before ctx's deadline.
 func timeLeft(ctx context.Context, clock clockwork.Clock, d time.Duration) bool {

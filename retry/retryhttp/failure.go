@@ -59,13 +59,14 @@ func (r *refusal) Unwrap() error { return &r.StatusError }
 func (r *refusal) Hold(release func()) { releaseWithBody(r.resp, release) }
 
 // Discard drains the body so that the connection can be used again, as far as
-// the limits allow, and closes it. The limit on time relies on Close to end a
-// Read, as it does for the bodies of net/http.
+// the limits allow, and closes it.
 func (r *refusal) Discard() {
-	body := r.resp.Body
-	timer := r.transport.clock.AfterFunc(r.transport.config.DrainTime, func() { body.Close() })
-	_, _ = io.CopyN(io.Discard, body, r.transport.config.DrainBytes)
-	timer.Stop()
+	body, c := r.resp.Body, &r.transport.config
+	if c.DrainBytes > 0 {
+		timer := r.transport.clock.AfterFunc(c.DrainTime, func() { body.Close() })
+		_, _ = io.CopyN(io.Discard, body, c.DrainBytes)
+		timer.Stop()
+	}
 	body.Close()
 }
 
@@ -89,14 +90,40 @@ func kindOf(err error) provider.Kind {
 	var lookup *net.DNSError
 	var network net.Error
 	var errno syscall.Errno
+	var stream streamError
 	switch {
-	case errors.As(err, &operation) && operation.Op == "dial", errors.As(err, &lookup):
+	case errors.As(err, &operation) && operation.Op == "dial", errors.As(err, &lookup),
+		errors.As(err, &stream) && stream.Code == refusedStream:
 		return provider.Transient
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.As(err, &errno), errors.As(err, &network),
-		strings.HasPrefix(err.Error(), "http2: "): // whose types net/http does not export
+		errors.As(err, &errno), errors.As(err, &network), errors.As(err, &stream), isBroken(err):
 		return provider.Ambiguous
 	}
 	return provider.Permanent
+}
+
+// streamError is what an error of net/http's HTTP/2 turns into, by its method
+// As: the server, or the client, ended the stream of the request.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (streamError) Error() string { return "stream error" }
+
+// refusedStream says that the server did nothing (RFC 9113, section 8.7).
+const refusedStream = 7
+
+// isBroken finds the errors of a connection whose types net/http does not
+// export, by their texts.
+func isBroken(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		text := err.Error()
+		if strings.HasPrefix(text, "http2: ") || strings.HasPrefix(text, "connection error: ") || text == "http: server closed idle connection" {
+			return true
+		}
+	}
+	return false
 }

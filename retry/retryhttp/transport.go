@@ -48,10 +48,12 @@ type Config struct {
 	// ambiguous failure: the work may then be done, and paid for, twice.
 	RetryAmbiguous bool
 	// DrainBytes is how much of the body of a replaced response is read at
-	// the most. 0 means 64 KiB.
+	// the most. 0 means 64 KiB; a negative number, that it is closed unread.
 	DrainBytes int64
 	// DrainTime is how long that may take, on the clock of Retry. 0 means
-	// 100 ms.
+	// 100 ms. Then the body is closed, which ends a Read of the bodies of
+	// net/http. With a Base whose bodies do not bear that, or a connection
+	// that is not worth the time, make DrainBytes negative.
 	DrainTime time.Duration
 }
 
@@ -66,10 +68,10 @@ type Transport struct {
 var _ http.RoundTripper = (*Transport)(nil)
 
 // New returns a transport, or the error of an invalid policy or a negative
-// limit.
+// DrainTime.
 func New(c Config) (*Transport, error) {
-	if c.DrainBytes < 0 || c.DrainTime < 0 {
-		return nil, fmt.Errorf("retryhttp: negative limit on draining: %d bytes, %v (use 0 for the default)", c.DrainBytes, c.DrainTime)
+	if c.DrainTime < 0 {
+		return nil, fmt.Errorf("retryhttp: DrainTime is negative: %v (use 0 for 100 ms, or a negative DrainBytes for no draining)", c.DrainTime)
 	}
 	if c.Base == nil {
 		c.Base = http.DefaultTransport

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -106,6 +107,29 @@ var (
 	reset   = &net.OpError{Op: "read", Err: syscall.ECONNRESET}
 )
 
+// http2Error turns into another type of its shape, as net/http's does.
+type http2Error struct {
+	StreamID, Code uint32
+	Cause          error
+}
+
+func (e *http2Error) Error() string { return fmt.Sprintf("stream error: code %d", e.Code) }
+
+func (e *http2Error) As(target any) bool {
+	to := reflect.ValueOf(target).Elem()
+	from := reflect.ValueOf(*e)
+	if to.Kind() != reflect.Struct || to.NumField() != from.NumField() {
+		return false
+	}
+	for i := range from.NumField() {
+		if to.Type().Field(i).Name != from.Type().Field(i).Name {
+			return false
+		}
+		to.Field(i).Set(from.Field(i))
+	}
+	return true
+}
+
 func TestWhatIsTriedAgain(t *testing.T) {
 	key := func(r *http.Request) { r.Header["Idempotency-Key"] = nil }
 	unrewindable := func(r *http.Request) { r.GetBody = nil }
@@ -136,6 +160,13 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"GET, connection closed early", "GET", nil, io.ErrUnexpectedEOF, 2},
 		{"GET, connection closed", "GET", nil, fmt.Errorf("read: %w", io.EOF), 2},
 		{"GET, HTTP/2 gave up", "GET", nil, errors.New("http2: server sent GOAWAY and closed the connection"), 2},
+		{"GET, HTTP/2 broke", "GET", nil, fmt.Errorf("read: %w", errors.New("connection error: PROTOCOL_ERROR")), 2},
+		{"POST, HTTP/2 broke", "POST", nil, errors.New("connection error: PROTOCOL_ERROR"), 1},
+		{"GET, the stream was reset", "GET", nil, &http2Error{Code: 2}, 2},
+		{"POST, the stream was reset", "POST", nil, &http2Error{Code: 2}, 1},
+		{"POST, the stream was refused: the server did nothing", "POST", nil, &http2Error{Code: 7}, 2},
+		{"GET, an idle connection was closed", "GET", nil, errors.New("http: server closed idle connection"), 2},
+		{"POST, an idle connection was closed", "POST", nil, errors.New("http: server closed idle connection"), 1},
 		{"GET, an error of the request's own", "GET", nil, errors.New("unsupported protocol scheme"), 1},
 		{"POST 503, a body that cannot be sent again", "POST", unrewindable, answer(503), 1},
 		{"GET, reset, a body that cannot be sent again", "GET", unrewindable, reset, 1},
@@ -279,6 +310,25 @@ func TestDrainingIsBoundedInBytes(t *testing.T) {
 	assert.Equal(t, 64<<10, huge.read)
 	assert.Equal(t, 1, huge.closed)
 }
+
+// A body that nothing ends is not read, where that is asked for.
+func TestNoDraining(t *testing.T) {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	first := answer(503)
+	forever := &body{Reader: blocking{}}
+	first.Body = forever
+	s := &server{clock: clock, answers: []any{first, answer(200)}}
+	tr := transport(t, clock, s, func(c *retryhttp.Config) { c.DrainBytes = -1 })
+	_, err := tr.RoundTrip(request(t, "GET", ""))
+	require.NoError(t, err)
+	assert.Equal(t, []time.Duration{0, time.Second}, s.at)
+	assert.Equal(t, 1, forever.closed)
+	assert.Empty(t, clock.Pending(), "timers left")
+}
+
+type blocking struct{}
+
+func (blocking) Read([]byte) (int, error) { select {} }
 
 type endless struct{}
 
@@ -476,8 +526,8 @@ func TestAResponseWithoutABody(t *testing.T) {
 func TestInvalidConfig(t *testing.T) {
 	_, err := retryhttp.New(retryhttp.Config{Retry: retry.Config{Policy: retry.Policy{BaseDelay: -1}}})
 	assert.ErrorContains(t, err, "BaseDelay")
-	_, err = retryhttp.New(retryhttp.Config{DrainBytes: -1})
-	assert.EqualError(t, err, "retryhttp: negative limit on draining: -1 bytes, 0s (use 0 for the default)")
+	_, err = retryhttp.New(retryhttp.Config{DrainTime: -1})
+	assert.EqualError(t, err, "retryhttp: DrainTime is negative: -1ns (use 0 for 100 ms, or a negative DrainBytes for no draining)")
 	tr, err := retryhttp.New(retryhttp.Config{})
 	require.NoError(t, err)
 	assert.Equal(t, retry.Policy{}, tr.Retrier().Policy())
