@@ -197,9 +197,9 @@ func (c *vcontext) join() {
 }
 
 // hop is look on a goroutine that package context starts. While the engine calls
-// a function it does nothing: the engine will look itself, and in time.
+// a function, in Auto, it does nothing: the engine will look itself, and in time.
 func (c *vcontext) hop() {
-	if c.e != nil {
+	if c.e != nil && c.e.mode == Auto {
 		c.e.mu.Lock()
 		calling := c.e.calling > 0
 		c.e.mu.Unlock()

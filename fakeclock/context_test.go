@@ -216,3 +216,27 @@ func TestMisuseOfContexts(t *testing.T) {
 	assert.PanicsWithValue(t, "fakeclock: WithDeadline on a clock that has ended: it was closed with Close; make a new one for each test",
 		func() { _, _ = fakeclock.WithDeadline(context.Background(), clk, time.Time{}) })
 }
+
+// A context of package context that is cancelled by a function of the clock
+// tells its descendants on another goroutine, which may run before the function
+// has returned.
+func TestCancelInAFunctionOfAManualClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clk := fakeclock.New(fakeclock.Config{})
+		parent, cancel := context.WithCancel(context.Background())
+		ctx, drop := fakeclock.WithTimeout(parent, clk, time.Hour)
+		defer drop()
+		done := ctx.Done()
+		clk.AfterFunc(time.Second, func() {
+			cancel()
+			synctest.Wait()
+		})
+		clk.AdvanceNext()
+		synctest.Wait()
+		select {
+		case <-done:
+		default:
+			t.Fatal("the context has not ended with its parent")
+		}
+	})
+}
