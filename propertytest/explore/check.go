@@ -29,6 +29,9 @@ func Check(s Subject, o Options) *Report {
 	}
 	r.Played, r.Reached = c.played, c.reached.list()
 	r.Results = o.results(s, playable, c.found)
+	if c.over {
+		untried(r.Results)
+	}
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/retrykit/retrykit/fakeclock"
 	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/scripted"
@@ -15,35 +16,54 @@ import (
 const farthest = 5000
 
 // delays asks a delay function for every wait of a call, and many clients for
-// their first ones.
+// their first ones, for each policy where a watchdog sees it if that never ends.
 func (c *search) delays() {
 	for _, p := range c.policies() {
+		if c.over {
+			return
+		}
+		part := *c // which is left alone with the subject if that hangs
+		part.found = make(map[string]*Failure)
+		if err := c.options.Run(fakeclock.Config{Stall: time.Second}, func(Stage) error {
+			part.delaysOf(p)
+			return nil
+		}); err != nil {
+			c.delay("stuck", p, 1, "%v", err)
+			return
+		}
 		c.played++
-		last := min(max(p.MaxAttempts-1, 1), farthest)
-		next, ok := c.delayOf(p, 0)
+		for _, name := range sortedKeys(part.found) {
+			f := part.found[name]
+			c.keep(f.Script, f.Trace, verdict.Findings{f.Finding})
+		}
+	}
+}
+
+func (c *search) delaysOf(p retry.Policy) {
+	last := min(max(p.MaxAttempts-1, 1), farthest)
+	next, ok := c.delayOf(p, 0)
+	if !ok {
+		return
+	}
+	previous := time.Duration(0)
+	for n := 1; n <= last; n++ {
+		d, ok := c.ask(next, n)
 		if !ok {
 			return
 		}
-		previous := time.Duration(0)
-		for n := 1; n <= last; n++ {
-			d, ok := c.ask(next, n)
-			if !ok {
-				return
-			}
-			low, high := backoff(p, n, previous)
-			previous = d
-			switch {
-			case d < low:
-				c.delay("early-retry", p, n, "the wait after attempt %d is %v, and not %v at least", n, d, low)
-			case d > high:
-				c.delay("over-wait", p, n, "the wait after attempt %d is %v, and not %v at most", n, d, high)
-			}
-			if d <= 0 && low > 0 {
-				c.delay("hammer", p, n, "the wait after attempt %d is %v, and the policy asks for %v", n, d, low)
-			}
+		low, high := backoff(p, n, previous)
+		previous = d
+		switch {
+		case d < low:
+			c.delay("early-retry", p, n, "the wait after attempt %d is %v, and not %v at least", n, d, low)
+		case d > high:
+			c.delay("over-wait", p, n, "the wait after attempt %d is %v, and not %v at most", n, d, high)
 		}
-		c.delayJitter(p, min(last, measured))
+		if d <= 0 && low > 0 {
+			c.delay("hammer", p, n, "the wait after attempt %d is %v, and the policy asks for %v", n, d, low)
+		}
 	}
+	c.delayJitter(p, min(last, measured))
 }
 
 // delay keeps what is wrong with a wait.
@@ -68,7 +88,7 @@ func (c *search) ask(f func(int) time.Duration, n int) (d time.Duration, ok bool
 
 func (c *search) recovered(p retry.Policy, n int) {
 	if v := recover(); v != nil {
-		c.delay("panicked", p, max(n, 1), "attempt %d: %v", n, v)
+		c.delay("panicked", p, max(n, 1), "attempt %d: %v%s", n, v, panickedAt())
 	}
 }
 

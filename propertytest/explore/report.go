@@ -135,6 +135,16 @@ func (o Options) result(s Subject, rule verdict.Rule, f *Failure) Result {
 	return r
 }
 
+// untried replaces what is said of the rules that would have been tried, had the
+// subject gone on.
+func untried(results []Result) {
+	for i, r := range results {
+		if r.Status == Passed || r.Status == Stale {
+			results[i].Status, results[i].Reason = NotApplicable, "the search ended with the first call that was stuck, or that waited on another clock"
+		}
+	}
+}
+
 // applies reports whether the rule means anything to the subject under one of
 // its policies.
 func (o Options) applies(s Subject, rule verdict.Rule) (reason string, ok bool) {

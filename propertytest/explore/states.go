@@ -1,6 +1,11 @@
 package explore
 
 import (
+	"slices"
+	"time"
+
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 )
@@ -17,15 +22,51 @@ func newStates(s Subject, o Options) *states {
 	if s.delay != nil {
 		return st
 	}
-	st.names = []string{
-		"success", "success after a retry", "a permanent failure", "the last attempt failed", "a wrapped failure was retried",
-		"a hint above the backoff", "a hint below the backoff", "a hint of zero",
-		"cancelled before the start", "cancelled in a wait", "a deadline that leaves no time",
+	any := func(f func(retry.Policy) bool) bool {
+		return len(o.Policies) == 0 || slices.ContainsFunc(o.Policies, f)
 	}
-	if s.streams() {
-		st.names = append(st.names, "an empty stream", "a stream that breaks", "a stream that ends early")
+	waits := any(func(p retry.Policy) bool {
+		return retries(p, 2) && (longest(p) > 2 || p.RetryAfter != retry.HintIgnored)
+	})
+	for _, state := range []struct {
+		name  string
+		canBe bool
+	}{
+		{"success", true},
+		{"success after a retry", any(func(p retry.Policy) bool { return retries(p, 2) })},
+		{"a permanent failure", !slices.Contains(o.Lacks, verdict.Classes)},
+		{"the last attempt failed", any(func(p retry.Policy) bool { return p.MaxAttempts != retry.Unlimited })},
+		{"a wrapped failure was retried", any(func(p retry.Policy) bool { return retries(p, 3) })},
+		{"a hint above the backoff", any(func(p retry.Policy) bool { _, long := hints(p); return long > longest(p) })},
+		{"a hint below the backoff", any(func(p retry.Policy) bool {
+			short, _ := hints(p)
+			low, _ := backoff(p, 1, 0)
+			return short < low
+		})},
+		{"a hint of zero", true},
+		{"cancelled before the start", true},
+		{"cancelled in a wait", waits},
+		{"a deadline that leaves no time", waits},
+		{"an empty stream", s.streams()},
+		{"a stream that breaks", s.streams()},
+		{"a stream that ends early", s.streams()},
+	} {
+		if state.canBe {
+			st.names = append(st.names, state.name)
+		}
 	}
 	return st
+}
+
+// longest returns the longest first wait of a policy.
+func longest(p retry.Policy) time.Duration {
+	_, high := backoff(p, 1, 0)
+	return high
+}
+
+// retries reports whether there is time for that many attempts.
+func retries(p retry.Policy, attempts int) bool {
+	return p.MaxAttempts >= attempts && (p.MaxElapsed == 0 || p.MaxElapsed/4 > longest(p))
 }
 
 func (st *states) list() (out []State) {
