@@ -1,5 +1,8 @@
 package scripted
 
+// Columns returns how many columns of a terminal s takes.
+func Columns(s string) int { return columns(s) }
+
 // Covers reports whether lane b gets no request that lane a was asked before.
 func Covers(a, b Lane) bool { return a.covers(b) }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/assert"
@@ -171,6 +172,47 @@ func TestMessages(t *testing.T) {
 			}
 			assert.Equal(t, string(archive.Files[1].Data), got, "run with -update to accept")
 		})
+	}
+}
+
+// The two sides of each range of letters.
+func TestColumns(t *testing.T) {
+	for s, want := range map[string]int{
+		"a": 1, "\u02ff": 1, "e\u0300": 1, "\u0301": 0, "\u20dd": 0, "\u200b": 1, "\u200c": 0, "\u200d": 0,
+		"\u2e80": 2, "\u2fff": 1, "\u3000": 2, "\u303e": 2, "\u303f": 1, "\u3042": 2, "\u30a2": 2, "\uac00": 2, "\u65e5": 2,
+		"\uff00": 1, "\uff01": 2, "\uff60": 2, "\uff61": 1, "\uff66": 1, "\uffdc": 1, "\uffdd": 1,
+		"\U0001f2ff": 1, "\U0001f300": 2, "\U0001faff": 2, "\U0001fb00": 1, "\U00020000": 2, "\xff": 1, "日本 go": 7, "": 0,
+	} {
+		assert.Equal(t, want, scripted.Columns(s), "%+q", s)
+	}
+}
+
+// Of a long line an error shows what stands around the mistake, the caret below
+// it.
+func TestErrorsInLongLines(t *testing.T) {
+	for _, before := range []int{0, 10, 70, 80, 81, 100, 1000} {
+		for _, after := range []int{0, 10, 76, 77, 80, 90, 1000} {
+			for _, letter := range []string{"x", "ß", "日"} {
+				line := "ok \"" + strings.Repeat(letter, before) + "\" stal \"" + strings.Repeat(letter, after) + "\""
+				_, err := scripted.Parse("long", line)
+				require.Error(t, err)
+				lines := strings.Split(err.Error(), "\n")
+				require.Len(t, lines, 3)
+				at := strings.Index(lines[1], "stal")
+				require.GreaterOrEqual(t, at, 0, "%d %d", before, after)
+				assert.Equal(t, strings.Repeat(" ", scripted.Columns(lines[1][:at]))+"^^^^", lines[2])
+				if len(line) <= 160 {
+					assert.Equal(t, "  "+line, lines[1])
+					continue
+				}
+				assert.LessOrEqual(t, len(lines[1]), 2+160+3, "and the rest of a letter")
+				assert.GreaterOrEqual(t, len(lines[1]), min(len(line), 70), "not less than there is room for")
+				assert.True(t, utf8.ValidString(lines[1]))
+				if before*len(letter) > 80 {
+					assert.InDelta(t, 82, at, 3, "half of it before the mistake")
+				}
+			}
+		}
 	}
 }
 
