@@ -333,7 +333,7 @@ func (p *parser) calls() bool {
 	}
 	begin, word = p.wordAfterBlanks()
 	if _, once := p.wordAfterBlanks(); word != "at" || once != "once" {
-		return p.fail(begin, p.pos-begin, "after the number of calls comes nothing, or: at once")
+		return p.fail(begin, len(strings.TrimRight(p.src[begin:p.pos], " \t")), "after the number of calls comes nothing, or: at once")
 	}
 	p.script.AtOnce = true
 	return true
