@@ -2,6 +2,7 @@
 # make check   what CI runs: format, vet, modernise, tidy, every test under the race detector
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make golden  write the golden files anew; read the diff before committing it
+# make validation  write docs/validation.md: the simulation beside closed forms and published experiments; minutes
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 
 GO ?= go
@@ -16,7 +17,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race fuzz golden bench
+.PHONY: test check format vet fix tidy race fuzz golden validation bench
 
 test:
 	@$(GO) test ./...
@@ -58,6 +59,9 @@ fuzz:
 
 golden:
 	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim -update
+
+validation:
+	@$(GO) test ./simulate/fleet -count=1 -timeout 60m -full -validation ../../docs/validation.md
 
 # The comparisons with other libraries write their figures to BENCH.txt; the
 # one of clocks takes about three minutes.

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -12,27 +11,6 @@ import (
 
 	"github.com/retrykit/retrykit/retry"
 )
-
-// measured is a mean over independent runs, with its standard error.
-type measured struct {
-	sum, squares float64
-	n            int
-}
-
-func (m *measured) add(x float64) { m.sum += x; m.squares += x * x; m.n++ }
-func (m *measured) mean() float64 { return m.sum / float64(m.n) }
-func (m *measured) se() float64 {
-	mean := m.mean()
-	return math.Sqrt(max(m.squares/float64(m.n)-mean*mean, 0) / float64(m.n-1))
-}
-
-// matches prints measured beside expected, and fails beyond 4 standard errors.
-func (m *measured) matches(t *testing.T, want float64, what string, args ...any) {
-	t.Helper()
-	what = fmt.Sprintf(what, args...)
-	t.Logf("%-44s measured %-12.6g expected %-12.6g (%+.1f s.e.)", what, m.mean(), want, (m.mean()-want)/m.se())
-	assert.InDelta(t, want, m.mean(), 4*m.se()+1e-9*math.Abs(want), what)
-}
 
 // play runs a scenario for some seeds and hands each result over.
 func play(t *testing.T, sc Scenario, seeds int, each func(*Result)) {
@@ -54,6 +32,7 @@ func share(p float64) Share { return Share(math.Round(p * million)) }
 // Truncated attempts: with n attempts and failures with probability p a call
 // takes (1-p^n)/(1-p) attempts and succeeds with 1-p^n.
 func TestTruncatedAttempts(t *testing.T) {
+	section("Closed form: truncated attempts", "With at most n attempts that fail with probability p each, a call makes (1-p^n)/(1-p) of them and succeeds with probability 1-p^n.")
 	for _, tt := range []struct {
 		p       float64
 		n       int
@@ -68,7 +47,7 @@ func TestTruncatedAttempts(t *testing.T) {
 			Server:  Server{Failure: share(tt.p)},
 		}
 		var attempts, success measured
-		play(t, sc, 20, func(r *Result) {
+		play(t, sc, repeat(10, 100), func(r *Result) {
 			attempts.add(float64(r.Total.Attempts()) / float64(r.Total.Calls))
 			success.add(float64(r.Total.Succeeded) / float64(r.Total.Calls))
 		})
@@ -85,6 +64,7 @@ func TestTruncatedAttempts(t *testing.T) {
 
 // Layers multiply: k loops of n attempts around one another make up to n^k.
 func TestLayers(t *testing.T) {
+	section("Closed form: layers", "k retry loops of n attempts around one another make (1-p^(n^k))/(1-p) attempts, n^k of them when nothing works: 64 for 4^3 (Google SRE), 243 for 3^5 (Amazon Builders' Library).")
 	outer := func(n, k int) (layers []retry.Policy) {
 		for range k - 1 {
 			layers = append(layers, fixed(n))
@@ -106,7 +86,7 @@ func TestLayers(t *testing.T) {
 			want = (1 - math.Pow(tt.p, leaves)) / (1 - tt.p)
 		}
 		var attempts measured
-		play(t, sc, 20, func(r *Result) {
+		play(t, sc, repeat(10, 100), func(r *Result) {
 			attempts.add(float64(r.Total.Attempts()) / float64(r.Total.Calls))
 			if tt.p == 1 {
 				assert.Equal(t, int64(leaves)*r.Total.Calls, r.Total.Attempts())
@@ -127,9 +107,10 @@ func queueing(lambda float64, s Server, policy retry.Policy) Scenario {
 }
 
 func TestQueueMM1(t *testing.T) {
+	section("Closed form: M/M/1", "The mean number in the system is rho/(1-rho).")
 	for _, rho := range []float64{.5, .8} {
 		var l, p99 measured
-		play(t, queueing(10*rho, Server{Workers: 1, Service: Exponential(100 * time.Millisecond), Queue: Unbounded}, fixed(1)), 40, func(r *Result) {
+		play(t, queueing(10*rho, Server{Workers: 1, Service: Exponential(100 * time.Millisecond), Queue: Unbounded}, fixed(1)), repeat(20, 100), func(r *Result) {
 			l.add(float64(r.Waiting.Over(r.Horizon)+r.Serving.Over(r.Horizon)) / million)
 			p99.add(r.Groups[0].Latency.Quantile(990_000).Seconds() * 10)
 		})
@@ -142,12 +123,13 @@ func TestQueueMM1(t *testing.T) {
 }
 
 func TestQueueMM1K(t *testing.T) {
+	section("Closed form: M/M/1/K", "The share turned away is (1-rho) rho^K / (1-rho^(K+1)), and 1/(K+1) for rho=1.")
 	for _, tt := range []struct {
 		rho, blocked, l float64
 		k               int
 	}{{.8, .023493, 2.966314, 10}, {1, .090909, 5, 10}, {1.2, .192586, 0, 10}, {.95, .000298, 0, 100}} {
 		var blocked, l measured
-		play(t, queueing(10*tt.rho, Server{Workers: 1, Service: Exponential(100 * time.Millisecond), Queue: tt.k - 1}, fixed(1)), 40, func(r *Result) {
+		play(t, queueing(10*tt.rho, Server{Workers: 1, Service: Exponential(100 * time.Millisecond), Queue: tt.k - 1}, fixed(1)), repeat(20, 100), func(r *Result) {
 			blocked.add(float64(r.Total.Refused) / float64(r.Total.Calls))
 			l.add(float64(r.Waiting.Over(r.Horizon)+r.Serving.Over(r.Horizon)) / million)
 		})
@@ -159,6 +141,7 @@ func TestQueueMM1K(t *testing.T) {
 }
 
 func TestQueueMMc(t *testing.T) {
+	section("Closed form: M/M/c", "Erlang B for the share turned away without a queue; Erlang C for the wait with one.")
 	for _, tt := range []struct {
 		c        int
 		a        float64
@@ -169,7 +152,7 @@ func TestQueueMMc(t *testing.T) {
 		server := Server{Workers: tt.c, Service: Exponential(100 * time.Millisecond)}
 		if tt.blocked > 0 {
 			var blocked measured
-			play(t, queueing(10*tt.a, server, fixed(1)), 20, func(r *Result) {
+			play(t, queueing(10*tt.a, server, fixed(1)), repeat(12, 60), func(r *Result) {
 				blocked.add(float64(r.Total.Refused) / float64(r.Total.Calls))
 			})
 			blocked.matches(t, tt.blocked, "M/M/%d/%d: Erlang B", tt.c, tt.c)
@@ -180,7 +163,7 @@ func TestQueueMMc(t *testing.T) {
 			sc.Horizon, sc.Interval = sc.Horizon/4, sc.Interval/4
 		}
 		var wait measured
-		play(t, sc, 30, func(r *Result) {
+		play(t, sc, repeat(12, 60), func(r *Result) {
 			// Little: the mean wait is the mean queue over the rate.
 			wait.add(float64(r.Waiting.Over(r.Horizon)) / million / tt.a)
 		})
@@ -194,6 +177,7 @@ func TestQueueMMc(t *testing.T) {
 // production decision passes it on. It is the feedback loop of retries with an
 // exact answer (Falin, Templeton, "Retrial Queues", 1997).
 func TestRetrialQueue(t *testing.T) {
+	section("Closed form: the retrial queue", "Who is turned away comes back after an exponential time with rate theta (of the service rate), for ever: in orbit are rho/(1-rho) (lambda/theta + rho), attempts per call 1 + theta E[orbit]/lambda (Falin, Templeton, \"Retrial Queues\", 1997). It is the feedback of retries with an exact answer.")
 	ever := retry.Policy{MaxAttempts: retry.Unlimited}
 	for _, tt := range []struct{ rho, theta, orbit, attempts float64 }{
 		{.5, 1, 1, 3}, {.8, 1, 6.4, 9}, {.8, .1, 35.2, 5.4}, {.9, 10, 8.91, 100},
@@ -204,7 +188,7 @@ func TestRetrialQueue(t *testing.T) {
 		if tt.theta == 10 {
 			sc.Horizon, sc.Interval = sc.Horizon/2, sc.Interval/2
 		}
-		play(t, sc, 15, func(r *Result) {
+		play(t, sc, repeat(12, 60), func(r *Result) {
 			attempts.add(float64(r.Total.Attempts()) / float64(r.Total.Calls))
 			// In orbit is who is neither served nor gone: from Little's law, by
 			// the time that calls take.
@@ -215,7 +199,7 @@ func TestRetrialQueue(t *testing.T) {
 	}
 	back := Exponential(100 * time.Millisecond)
 	var attempts measured
-	play(t, queueing(32, Server{Workers: 4, Service: Exponential(100 * time.Millisecond), Retry: &back}, ever), 15, func(r *Result) {
+	play(t, queueing(32, Server{Workers: 4, Service: Exponential(100 * time.Millisecond), Retry: &back}, ever), repeat(12, 60), func(r *Result) {
 		attempts.add(float64(r.Total.Attempts()) / float64(r.Total.Calls))
 	})
 	attempts.matches(t, 2.716570, "M/M/4/4 retrial a=3.2 theta=1: attempts")
