@@ -68,8 +68,12 @@ func check(s *scripted.Script) []string {
 	if len(r.Problems) == 0 && len(r.Checks) == 0 {
 		lines = append(lines, s.Name+": expects nothing (add a line such as: expect outcome == success)")
 	}
-	if len(lines) > 0 {
+	switch {
+	case len(lines) == 0:
+	case s.Member == "":
 		lines = append(lines, "see why: retrysim run "+s.Name)
+	default: // run plays no archives
+		lines = append(lines, "again: retrysim check "+s.Name)
 	}
 	return lines
 }

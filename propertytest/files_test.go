@@ -45,7 +45,7 @@ func TestFiles(t *testing.T) {
 		{"typo.retry", false, []string{`typo.retry:1:1: unknown word "trasient" (did you mean "transient"?)`}},
 		{"quiet.retry", false, []string{"quiet.retry: expects nothing"}},
 		{"short.retry", false, []string{"finds the script used up"}},
-		{"suite.txtar", false, []string{"--- PASS: TestFilesChild/suite.txtar/a.retry", "--- FAIL: TestFilesChild/suite.txtar/b.retry", "suite.txtar:4: expect attempts == 7: got 1"}},
+		{"suite.txtar", false, []string{"--- PASS: TestFilesChild/suite.txtar/a.retry", "--- FAIL: TestFilesChild/suite.txtar/b.retry", "suite.txtar:4: expect attempts == 7: got 1", "again: retrysim check "}},
 		{"folder.retry", false, []string{"is a directory"}},
 		{"none*.retry", false, []string{"no file matches"}},
 		{"[.retry", false, []string{"syntax error in pattern"}},
