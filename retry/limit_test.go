@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -467,29 +468,75 @@ func TestALimitIsAskedAndTold(t *testing.T) {
 	})
 }
 
-// A probe that panics, or whose goroutine exits, makes room for another.
+// A call that panics, or whose goroutine exits, makes room for another probe,
+// wherever that happens.
 func TestAPanicLeavesNothingBehind(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic("bug") }, "goexit": runtime.Goexit} {
-		t.Run(name, func(t *testing.T) {
-			clock := auto()
-			circuit, err := retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: time.Second})
-			require.NoError(t, err)
-			policy := retry.Policy{MaxAttempts: 1, AttemptTimeout: time.Hour}
-			r := newRetrier(t, retry.Config{Policy: policy, Clock: clock, Limit: circuit})
-			_, err = retry.Do(t.Context(), r, newWeather(clock, transient("503")).call)
-			require.Error(t, err)
-			clock.Sleep(2 * time.Second)
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				defer func() { _ = recover() }()
-				_, _ = retry.Do(t.Context(), r, func(context.Context) (int, error) { end(); return 0, nil })
-			}()
-			<-done
-			assert.Empty(t, clock.Pending(), "timers left")
-			_, err = retry.Do(t.Context(), r, newWeather(clock).call)
-			assert.NoError(t, err, "the circuit probes again")
-		})
+		for _, where := range []string{
+			"op", "classify", "keep",
+			"AttemptStarted", "AttemptEnded", "WaitStarted", "WaitEnded", "CallEnded",
+		} {
+			t.Run(name+" in "+where, func(t *testing.T) {
+				clock := auto()
+				circuit, err := retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: time.Second})
+				require.NoError(t, err)
+				here := ""
+				ends := func(at string) {
+					if at == here {
+						end()
+					}
+				}
+				fails := true
+				r := newRetrier(t, retry.Config{
+					Policy: retry.Policy{MaxAttempts: 3, BaseDelay: 2 * time.Second, AttemptTimeout: time.Hour},
+					Clock:  clock,
+					Limit:  circuit,
+					Classify: func(err error) retry.Classification {
+						ends("classify")
+						return retry.Classify(err)
+					},
+					Observer: retry.ObserverFunc(func(e retry.Event) { ends(strings.TrimPrefix(fmt.Sprintf("%T", e), "retry.")) }),
+				})
+				call := func() {
+					_, _ = retry.Open(t.Context(), r, func(context.Context) (int, error) {
+						ends("op")
+						if fails {
+							return 0, transient("503")
+						}
+						return 1, nil
+					}, func(v int, release func()) int {
+						ends("keep")
+						release()
+						return v
+					})
+				}
+				call() // opens the circuit
+				clock.Sleep(2 * time.Second)
+
+				here = where
+				fails = where == "classify"
+				if strings.HasPrefix(where, "Wait") {
+					// Of a call that began before the circuit opened, so that its
+					// retry is a probe.
+					circuit, err = retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: 0})
+					require.NoError(t, err)
+					r = newRetrier(t, retry.Config{Policy: r.Policy(), Clock: clock, Limit: circuit,
+						Observer: retry.ObserverFunc(func(e retry.Event) { ends(strings.TrimPrefix(fmt.Sprintf("%T", e), "retry.")) })})
+					fails = true
+				}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					call()
+				}()
+				<-done
+				assert.Empty(t, clock.Pending(), "timers left")
+				here, fails = "", false
+				clock.Sleep(2 * time.Second)
+				assert.True(t, allowed(circuit, clock.Now()), "the circuit probes again")
+			})
+		}
 	}
 }
 

@@ -90,6 +90,7 @@ func Do[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, err
 func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, error), keep func(v T, release func()) T) (T, error) {
 	var zero T
 	c := r.begin(ctx)
+	defer c.leave()
 	if ctx.Err() != nil {
 		return zero, c.cancelled(ctx, 0, nil)
 	}
@@ -99,38 +100,33 @@ func Open[T any](ctx context.Context, r *Retrier, op func(context.Context) (T, e
 		return zero, err
 	}
 	for {
-		v, err, attempt := try(ctx, &c, op)
+		c.attemptStarted()
+		c.running = c.bound(ctx)
+		v, err := op(c.inner(c.running.ctx))
+		c.running.disarm()
+		c.attemptEnded(err)
 		if err == nil {
-			if attempt.release != nil {
-				v = keep(v, attempt.release)
-			}
 			c.report(ctx, true)
+			if c.running.release != nil {
+				v = keep(v, c.running.release)
+			}
+			c.running = attempt{}
 			c.ended(Succeeded, nil)
 			return v, nil
 		}
-		if err, again := c.next(ctx, err, attempt.giveUp(ctx, err)); !again {
+		timedOut := c.running.giveUp(ctx, err)
+		c.running = attempt{}
+		if err, again := c.next(ctx, err, timedOut); !again {
 			return zero, err
 		}
 	}
 }
 
-// try makes one attempt. If op panics or exits its goroutine, the attempt is
-// let go of: no timer is left, and the limit has room for another.
-func try[T any](ctx context.Context, c *call, op func(context.Context) (T, error)) (v T, err error, a attempt) {
-	returned := false
-	defer func() {
-		if !returned {
-			a.drop()
-			c.abandon()
-		}
-	}()
-	c.attemptStarted()
-	a = c.bound(ctx)
-	v, err = op(c.inner(a.ctx))
-	a.disarm()
-	c.attemptEnded(err)
-	returned = true
-	return v, err, a
+// leave cleans up after a function of the caller's that panicked or exited its
+// goroutine; after any other end there is nothing left to do.
+func (c *call) leave() {
+	c.running.drop()
+	c.letGo()
 }
 
 // inner returns the context for an attempt: the observer of this call is not
@@ -148,10 +144,12 @@ type call struct {
 	perCall
 	policy   *Policy
 	attempt  int
+	running  attempt // what the attempt runs in, until it is given up or kept
 	start    time.Time
 	class    Classification // of the last failure
 	previous time.Duration  // the last wait
 	permit   Permit         // of the attempt that the limit allowed last
+	allows   bool           // the limit waits to hear of that attempt
 	words    rand.Source    // made at the first retry: most calls never draw
 }
 
@@ -198,7 +196,6 @@ func (c *call) next(ctx context.Context, err error, timedOut bool) (error, bool)
 	ctxErr := wait(ctx, c.config.Clock, d.Wait)
 	c.waitEnded(ctxErr)
 	if ctx.Err() != nil { // also if the observer ended it just now
-		c.abandon()
 		return c.cancelled(ctx, d.Wait, err), false
 	}
 	return nil, true
@@ -269,26 +266,29 @@ func (c *call) allowed() bool {
 	if l == nil {
 		return true
 	}
-	var ok bool
-	c.permit, ok = l.Allow(c.config.Clock.Now(), c.attempt+1, c.class)
-	return ok
+	c.permit, c.allows = l.Allow(c.config.Clock.Now(), c.attempt+1, c.class)
+	return c.allows
 }
 
 // report tells the limit how the attempt ended.
 func (c *call) report(ctx context.Context, ok bool) {
-	switch l := c.config.Limit; {
-	case l == nil:
-	case !ok && (ctx.Err() != nil || c.class.kind == unsent):
-		c.abandon()
-	default:
-		l.Report(c.config.Clock.Now(), c.permit, ok, c.class)
+	if !c.allows {
+		return
 	}
+	if !ok && (ctx.Err() != nil || c.class.kind == unsent) {
+		c.letGo()
+		return
+	}
+	c.allows = false
+	c.config.Limit.Report(c.config.Clock.Now(), c.permit, ok, c.class)
 }
 
-// abandon tells the limit that an attempt it allowed comes to nothing.
-func (c *call) abandon() {
-	if l := c.config.Limit; l != nil {
-		l.Abandon(c.config.Clock.Now(), c.permit)
+// letGo tells the limit that an attempt it allowed comes to nothing, if there
+// is one.
+func (c *call) letGo() {
+	if c.allows {
+		c.allows = false
+		c.config.Limit.Abandon(c.config.Clock.Now(), c.permit)
 	}
 }
 
