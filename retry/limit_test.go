@@ -3,6 +3,7 @@ package retry_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -25,33 +26,71 @@ func newBucket(t testing.TB, b retry.Budget) *retry.Bucket {
 }
 
 // Attempts per call and share of calls that succeed, when every attempt fails
-// with the same probability: the published figures and their closed forms, by
-// the real loop.
+// with the same probability: all the published figures, and the closed forms of
+// the saturated branch, by the real loop.
 func TestBudgetsUnderConstantFailure(t *testing.T) {
 	const tenth = retry.Token / 10
+	probabilities := [...]float64{.05, .1, .2, .3, .5, .75, .9, 1}
+	const any = -1 // no figure was published
 	tests := []struct {
 		name     string
 		budget   retry.Budget
 		attempts int
 		throttle bool
-		want     map[float64][2]float64 // probability: {attempts per call, % that succeed}
+		made     [8]float64              // attempts per call
+		ok       [8]float64              // % of calls that succeed
+		closed   func(p float64) float64 // attempts per call once the budget is what limits
 	}{
-		{"none", retry.Budget{}, 3, false, map[float64][2]float64{.05: {1.052, 99.99}, .1: {1.110, 99.90}, .3: {1.389, 97.3}, .5: {1.748, 87.5}, .9: {2.711, 27.1}, 1: {3, 0}}},
-		{"per call", retry.PerCallBudget(5*retry.Token, tenth), 4, false, map[float64][2]float64{.05: {1.052, 100}, .1: {1.093, 98.4}, .2: {1.1, 88}, .5: {1.1, 55}, .9: {1.1, 11.1}, 1: {1.1, 0}}},
-		{"per success", retry.PerSuccessBudget(5*retry.Token, tenth), 4, false, map[float64][2]float64{.05: {1.052, 100}, .1: {1.092, 98.2}, .2: {1.087, 86.9}, .5: {1.053, 52.7}, .9: {1.010, 10.2}, 1: {1, 0}}},
-		{"AWS before 2026", retry.AWSLegacyBudget(), 3, false, map[float64][2]float64{.05: {1.053, 100}, .1: {1.111, 99.9}, .3: {1.390, 97.3}, .5: {1.253, 62.8}, .75: {1.072, 26.8}, .9: {1.023, 10.3}, 1: {1.001, 0}}},
-		{"AWS since 2026", retry.AWSBudget(), 3, false, map[float64][2]float64{.1: {1.111, 99.9}, .2: {1.240, 99.2}, .3: {1.168, 81.8}, .5: {1.072, 53.7}, .9: {1.008, 10}, 1: {1, 0}}},
-		{"AWS since 2026, throttled", retry.AWSBudget(), 3, true, map[float64][2]float64{.1: {1.110, 99.9}, .3: {1.390, 97.3}, .5: {1.201, 60.2}, .75: {1.067, 26.6}, 1: {1, 0}}},
-		{"gRPC", retry.GRPCBudget(10*retry.Token, tenth), 4, false, map[float64][2]float64{.05: {1.052, 99.95}, .1: {1.020, 91.8}, .2: {1, 80.1}, .5: {1, 50}, 1: {1, 0}}},
-		{"ratio", retry.RatioBudget(tenth, 2*time.Minute), 3, false, map[float64][2]float64{.05: {1.052, 99.9}, .2: {1.1, 88.1}, .5: {1.1, 55}, .9: {1.1, 10.9}, 1: {1.1, 0}}},
-		{"Finagle", retry.FinagleBudget(10*time.Second, 2*tenth, 0), 3, false, map[float64][2]float64{.5: {1.2, 60}, 1: {1.2, 0}}},
+		{"none", retry.Budget{}, 3, false,
+			[8]float64{1.052, 1.110, 1.239, 1.389, 1.748, 2.314, 2.711, 3}, [8]float64{99.99, 99.90, 99.2, 97.3, 87.5, 57.7, 27.1, 0}, nil},
+		{"per call", retry.PerCallBudget(5*retry.Token, tenth), 4, false,
+			[8]float64{1.052, 1.093, 1.100, 1.100, 1.100, 1.100, 1.100, 1.100}, [8]float64{any, 98.4, 88, 77.2, 55, 27.7, 11.1, 0},
+			func(float64) float64 { return 1.1 }},
+		{"per success", retry.PerSuccessBudget(5*retry.Token, tenth), 4, false,
+			[8]float64{1.052, 1.092, 1.087, 1.075, 1.053, 1.026, 1.010, 1}, [8]float64{any, 98.2, 86.9, 75.4, 52.7, 25.6, 10.2, 0},
+			func(p float64) float64 { return 1 / (1 - .1*(1-p)) }},
+		{"AWS before 2026", retry.AWSLegacyBudget(), 3, false,
+			[8]float64{1.053, 1.111, 1.240, 1.390, 1.253, 1.072, 1.023, 1.001}, [8]float64{any, 99.9, 99.2, 97.3, 62.8, 26.8, 10.3, 0},
+			func(p float64) float64 { return 1 + (1-p)/(5*p-(1-p)) }},
+		{"AWS since 2026", retry.AWSBudget(), 3, false,
+			[8]float64{1.053, 1.111, 1.240, 1.168, 1.072, 1.024, 1.008, 1}, [8]float64{any, 99.9, 99.2, 81.8, 53.7, 25.5, 10, 0},
+			func(p float64) float64 { return 1 + (1-p)/(14*p) }},
+		{"AWS since 2026, throttled", retry.AWSBudget(), 3, true,
+			[8]float64{1.053, 1.110, 1.241, 1.390, 1.201, 1.067, 1.023, 1.001}, [8]float64{any, 99.9, 99.2, 97.3, 60.2, 26.6, 10.2, 0},
+			func(p float64) float64 { return 1 + (1-p)/(5*p) }},
+		{"gRPC", retry.GRPCBudget(10*retry.Token, tenth), 4, false,
+			[8]float64{1.052, 1.020, 1, 1, 1, 1, 1, 1}, [8]float64{99.95, 91.8, 80.1, any, any, any, any, any}, nil},
+		{"ratio", retry.RatioBudget(tenth, 2*time.Minute), 3, false,
+			[8]float64{1.054, 1.100, 1.100, 1.100, 1.100, 1.100, 1.100, 1.100}, [8]float64{any, 99, 88.1, 77.2, 55, 27.6, 10.9, 0},
+			func(float64) float64 { return 1.1 }},
+		{"Finagle", retry.FinagleBudget(10*time.Second, 2*tenth, 0), 3, false,
+			[8]float64{any, any, any, any, 1.2, any, any, 1.2}, [8]float64{any, any, any, any, 60, any, any, 0},
+			func(float64) float64 { return 1.2 }},
+		{"Finagle with a floor, at 100 calls a second", retry.FinagleBudget(10*time.Second, 2*tenth, 10), 3, false,
+			[8]float64{any, any, any, any, 1.3, any, any, 1.3}, [8]float64{any, any, any, any, any, any, any, 0},
+			func(float64) float64 { return 1 + .2 + 10./100 }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for p, want := range tt.want {
+			for i, p := range probabilities {
 				attempts, succeeded := underFailure(t, tt.budget, tt.attempts, p, tt.throttle)
-				assert.InDelta(t, want[0], attempts, 0.016, "p=%v: attempts per call", p)
-				assert.InDelta(t, want[1], succeeded, 1, "p=%v: %% of calls that succeed", p)
+				if tt.made[i] != any {
+					assert.InDelta(t, tt.made[i], attempts, 0.016, "p=%v: attempts per call", p)
+				}
+				if tt.ok[i] != any {
+					assert.InDelta(t, tt.ok[i], succeeded, 1, "p=%v: %% of calls that succeed", p)
+				}
+				if tt.closed != nil {
+					unlimited := (1 - math.Pow(p, float64(tt.attempts))) / (1 - p)
+					if p == 1 {
+						unlimited = float64(tt.attempts)
+					}
+					closed := tt.closed(p)
+					if closed < 0 || math.Abs(closed-unlimited) < 0.1 { // not saturated, or too near to the crossing
+						continue
+					}
+					assert.InDelta(t, min(closed, unlimited), attempts, 0.016, "p=%v: the closed form", p)
+				}
 			}
 		})
 	}

@@ -78,7 +78,7 @@ func net1and2(t *testing.T, policy retry.Policy, f func(t *testing.T, h *harness
 				h.transport, h.client = tr, &http.Client{Transport: tr}
 				defer serving.Wait()
 				defer server.Close()
-				defer base.CloseIdleConnections()
+				defer h.client.CloseIdleConnections() // by way of the transport
 				f(t, h)
 			})
 		})
@@ -306,6 +306,37 @@ func TestServerThatHangs(t *testing.T) {
 		assert.Equal(t, "slow", text(t, resp, err))
 		assert.Equal(t, []time.Duration{0, 11 * time.Second}, h.times())
 		assert.Equal(t, 71*time.Second, time.Since(h.begin))
+	})
+}
+
+// A connection that switched protocols is for reading and writing, and outlives
+// the attempt timeout.
+func TestServerThatSwitchesProtocols(t *testing.T) {
+	policy := seconds
+	policy.AttemptTimeout = 10 * time.Second
+	net1and2(t, policy, func(t *testing.T, h *harness) {
+		if h.version == 2 {
+			return // which has no such thing
+		}
+		h.handlers = []http.HandlerFunc{status(503), func(w http.ResponseWriter, _ *http.Request) {
+			conn, buffered, err := http.NewResponseController(w).Hijack()
+			if !assert.NoError(t, err) {
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			line, _ := buffered.ReadString('\n')
+			_, _ = io.WriteString(conn, "echo "+line)
+		}}
+		resp, err := h.send(t, http.MethodGet, nil, "Connection", "Upgrade", "Upgrade", "echo")
+		require.NoError(t, err)
+		assert.Equal(t, 101, resp.StatusCode)
+		time.Sleep(time.Minute)
+		both, ok := resp.Body.(io.ReadWriteCloser)
+		require.True(t, ok)
+		_, err = io.WriteString(both, "hello\n")
+		require.NoError(t, err)
+		assert.Equal(t, "echo hello\n", text(t, resp, nil))
 	})
 }
 

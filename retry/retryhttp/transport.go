@@ -99,6 +99,14 @@ func New(c Config) (*Transport, error) {
 // Retrier returns what decides and waits for the transport.
 func (t *Transport) Retrier() *retry.Retrier { return t.retrier }
 
+// CloseIdleConnections closes those of the base, where it has such a method, on
+// behalf of [http.Client.CloseIdleConnections].
+func (t *Transport) CloseIdleConnections() {
+	if base, ok := t.config.Base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}
+
 // RoundTrip sends the request, as often as the policy allows. It returns the
 // last response or the last error of the base, the same value; when the
 // request's context ended in a wait it returns a [*retry.CancelledError], in
@@ -194,7 +202,14 @@ func classOf(kind provider.Kind, resp *http.Response, now time.Time) retry.Class
 
 // releaseWithBody ties the end of the attempt's context to the end of the body.
 func releaseWithBody(resp *http.Response, release func()) *http.Response {
-	resp.Body = &boundBody{resp.Body, release}
+	bound := &boundBody{resp.Body, release}
+	resp.Body = bound
+	if w, ok := bound.ReadCloser.(io.Writer); ok { // of a 101, which switched protocols
+		resp.Body = struct {
+			*boundBody
+			io.Writer
+		}{bound, w}
+	}
 	return resp
 }
 
