@@ -167,6 +167,7 @@
 //	budget aws                    # or aws-legacy, none
 //	breaker failures=5 open=30s probes=1
 //	throttle k=2 window=2m
+//	pace requests=600/m tokens=90000/m concurrency=8 queue-timeout=30s scope=client
 //	accept late                   # an answer to an attempt given up on still counts
 //	tokens in=1000..2000 out=300 max=1024   # of a call; max is what it reserves
 //

@@ -159,6 +159,8 @@ var forms = func() []form {
 		group(inside|once|timed, "policy", "", arg("", readText, ""), arg("clients", readText, `"web"`)),
 		group(both, "over", "", arg("", readText, "")),
 		group(inside|once, "timeout", "", arg("attempt", readTime, "1s"), arg("total", readTime, "10s")),
+		group(both|once, "pace", "", shared(arg("requests", readQuota, "600/m"), arg("tokens", readQuota, "90000/m"), arg("burst", readCount, "10"),
+			arg("concurrency", readCount, "8"), arg("queue-timeout", readTime, "30s"))...),
 		group(both|once, "accept", "late"),
 		group(both|once, "tokens", "", need(arg("in", readRange, "1000..2000")), need(arg("out", readRange, "300")), arg("max", readCount, "1024")),
 		group(top|once, "server", "", arg("workers", readCount, "20"), arg("rate", readRate, "300/s"), arg("service", readDist, distExample),

@@ -25,6 +25,7 @@ clients "web" n=1000 priority=1 {
 	over const:base=1s,jitter=none,attempts=2
 	timeout attempt=2s
 	budget per-success share=10% capacity=10 scope=client
+	pace requests=600/m burst=10 tokens=90000/m concurrency=8 queue-timeout=30s scope=client
 	accept late
 	tokens in=1000..2000 out=300 max=1024
 

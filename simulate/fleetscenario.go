@@ -195,6 +195,8 @@ func (b *builder) member(g *fleet.Group, index int, d *scripted.Decl) {
 		}
 	case "budget", "breaker", "throttle":
 		g.Limit = b.limit(d)
+	case "pace":
+		g.Pace, g.PaceBy, g.PaceOf = pace(d)
 	case "accept":
 		g.LateCounts = true
 	case "tokens":
@@ -310,16 +312,37 @@ func (b *builder) change(d *scripted.Decl) fleet.Change {
 	return c
 }
 
+// scope reads who shares, the fleet when it is not said.
+func scope(d *scripted.Decl) (by fleet.Scope, process int) {
+	a, ok := d.Arg("scope")
+	if !ok {
+		return fleet.PerFleet, 0
+	}
+	scopes := map[int64]fleet.Scope{
+		scripted.ScopeFleet: fleet.PerFleet, scripted.ScopeProcess: fleet.PerProcess,
+		scripted.ScopeClient: fleet.PerClient, scripted.ScopeCall: fleet.PerCall,
+	}
+	return scopes[a.Values[0]], int(a.Values[1])
+}
+
+// pace reads what the clients ask for at the most.
+func pace(d *scripted.Decl) (p retry.Pace, by fleet.Scope, process int) {
+	rate := func(key string) (r retry.Rate) {
+		if a, ok := d.Arg(key); ok {
+			r = retry.Rate{Limit: a.Values[0], Per: time.Duration(a.Values[1])}
+		}
+		return r
+	}
+	p = retry.Pace{Requests: rate("requests"), Tokens: rate("tokens"), Concurrency: int(value(d, "concurrency", 0)), QueueTimeout: span(d, "queue-timeout")}
+	p.Requests.Burst = value(d, "burst", 0)
+	by, process = scope(d)
+	return p, by, process
+}
+
 // limit reads a budget, a breaker or a throttle.
 func (b *builder) limit(d *scripted.Decl) fleet.Limit {
-	l := fleet.Limit{Scope: fleet.PerFleet}
-	if a, ok := d.Arg("scope"); ok {
-		scopes := map[int64]fleet.Scope{
-			scripted.ScopeFleet: fleet.PerFleet, scripted.ScopeProcess: fleet.PerProcess,
-			scripted.ScopeClient: fleet.PerClient, scripted.ScopeCall: fleet.PerCall,
-		}
-		l.Scope, l.Process = scopes[a.Values[0]], int(a.Values[1])
-	}
+	var l fleet.Limit
+	l.Scope, l.Process = scope(d)
 	amount := func(key string, otherwise retry.Tokens) retry.Tokens {
 		return retry.Tokens(value(d, key, int64(otherwise)))
 	}

@@ -95,13 +95,10 @@ func (s *sim) try(i uint32, delay int64) {
 	sl.gen++
 	sl.state = flying
 	gen := sl.gen & (generations - 1)
-	switch {
-	case s.server.contention:
-		s.q.push(at(saturating(s.now, saturating(delay, s.hop(i, forHop0))), i, kindRead, gen))
-	case !s.server.hop.zero():
-		s.q.push(at(s.now+s.hop(i, forHop0), i, kindReach, gen))
-	default:
-		s.reach(i, gen)
+	if g.paced {
+		s.line(i)
+	} else {
+		s.send(i, delay)
 	}
 	sl = &s.slots[i]
 	if sl.state != flying || sl.gen&(generations-1) != gen {
@@ -116,6 +113,19 @@ func (s *sim) try(i uint32, delay int64) {
 	}
 	if timeout > 0 {
 		s.q.push(at(saturating(s.now, saturating(delay, timeout)), i, kindTimeout, gen))
+	}
+}
+
+// send puts the request on its way.
+func (s *sim) send(i uint32, delay int64) {
+	gen := s.slots[i].gen & (generations - 1)
+	switch {
+	case s.server.contention:
+		s.q.push(at(saturating(s.now, saturating(delay, s.hop(i, forHop0))), i, kindRead, gen))
+	case !s.server.hop.zero():
+		s.q.push(at(s.now+s.hop(i, forHop0), i, kindReach, gen))
+	default:
+		s.reach(i, gen)
 	}
 }
 
@@ -134,6 +144,9 @@ func (s *sim) deliver(i, gen uint32, k kind, hint int64) {
 		return
 	}
 	c := &s.counts[sl.group]
+	if k != kindOK {
+		s.settlePace(i, -1)
+	}
 	switch k {
 	case kindOK:
 		s.succeeded(i)
@@ -180,7 +193,9 @@ func (s *sim) succeeded(i uint32) {
 		l.Report(s.time(), s.permit(i), true, class)
 	}
 	c.Succeeded++
-	if in, out := s.tokens(i); in+out > 0 {
+	in, out := s.tokens(i)
+	s.settlePace(i, in+out)
+	if in+out > 0 {
 		c.TokensUsed += in + out
 		c.Cost += in*g.prices.In + out*g.prices.Out
 	}
@@ -192,7 +207,12 @@ func (s *sim) succeeded(i uint32) {
 func (s *sim) timedOut(i uint32) {
 	sl := &s.slots[i]
 	g := &s.groups[sl.group]
+	if s.inLine(i) {
+		s.unsent(i)
+		return
+	}
 	s.counts[sl.group].TimedOut++
+	s.settlePace(i, -1)
 	if !s.server.dropExpired {
 		s.waste(i)
 	}
@@ -351,6 +371,7 @@ func (s *sim) end(i uint32, ok bool) {
 		s.totals[sl.group].GaveUp.Add(time.Duration(s.now - sl.start))
 	}
 	s.lastEnd = s.now
+	s.settlePace(i, -1)
 	sl.state, sl.attempt = idle, 0
 	s.next(i)
 }

@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"math/bits"
 	"time"
@@ -104,30 +106,50 @@ func (h *Histogram) Within(d time.Duration) int64 {
 	return n
 }
 
-// Buckets returns the buckets that are not empty as pairs of index and count,
-// and the longest duration; [RestoreHistogram] reads them back.
-func (h *Histogram) Buckets() (pairs [][2]int64, longest time.Duration) {
-	for i, n := range h.counts {
-		if n > 0 {
-			pairs = append(pairs, [2]int64{int64(i), n})
-		}
-	}
-	return pairs, time.Duration(h.max)
+// histogramJSON is a Histogram as JSON: the buckets that are not empty, as
+// pairs of index and count.
+type histogramJSON struct {
+	N       int64      `json:"n"`
+	Max     int64      `json:"max_ns"`
+	Buckets [][2]int64 `json:"buckets"`
 }
 
-// RestoreHistogram returns the histogram of what [Histogram.Buckets] returned;
-// ok is false if it never did.
-func RestoreHistogram(pairs [][2]int64, longest time.Duration) (h Histogram, ok bool) {
-	for _, p := range pairs {
-		if p[0] < 0 || p[0] >= allBuckets || p[1] <= 0 || p[1] > math.MaxInt64-h.n {
-			return Histogram{}, false
+// MarshalJSON writes the histogram so that [Histogram.UnmarshalJSON] reads it
+// back unchanged.
+func (h Histogram) MarshalJSON() ([]byte, error) {
+	out := histogramJSON{h.n, h.max, [][2]int64{}}
+	for i, n := range h.counts {
+		if n > 0 {
+			out.Buckets = append(out.Buckets, [2]int64{int64(i), n})
 		}
-		if h.counts == nil {
-			h.counts = make([]int64, allBuckets)
-		}
-		h.counts[p[0]] += p[1]
-		h.n += p[1]
 	}
-	h.max = int64(longest)
-	return h, longest >= 0
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what [Histogram.MarshalJSON] wrote, and refuses what it
+// never writes.
+func (h *Histogram) UnmarshalJSON(text []byte) error {
+	var in histogramJSON
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	out := Histogram{max: in.Max}
+	for k, p := range in.Buckets {
+		switch {
+		case p[0] < 0 || p[0] >= allBuckets || k > 0 && p[0] <= in.Buckets[k-1][0]:
+			return fmt.Errorf("fleet: histogram: bucket %d is out of order", p[0])
+		case p[1] <= 0 || p[1] > math.MaxInt64-out.n:
+			return fmt.Errorf("fleet: histogram: bucket %d has %d", p[0], p[1])
+		}
+		if out.counts == nil {
+			out.counts = make([]int64, allBuckets)
+		}
+		out.counts[p[0]] = p[1]
+		out.n += p[1]
+	}
+	if out.n != in.N || in.Max < 0 || out.n > 0 && out.counts[bucketOf(in.Max)] == 0 {
+		return fmt.Errorf("fleet: histogram: the buckets do not make %d with the longest %d ns", in.N, in.Max)
+	}
+	*h = out
+	return nil
 }

@@ -6,49 +6,50 @@ import (
 )
 
 // Counts is what happened, in numbers. Every attempt that was begun ends in
-// one of Succeeded, Failed, Refused, Limited, Permanent, TimedOut and Late; every
-// call in Succeeded, Unstarted, Exhausted, and so on to Expired; what the
-// horizon cut off, in none.
+// one of Succeeded, Failed, Refused, Limited, Permanent, TimedOut and Unsent, or is
+// overtaken by a late answer; every call in Succeeded, Unsent, or one of Unstarted
+// to Expired; what the horizon cut off, in none.
 type Counts struct {
-	Calls   int64 // begun
-	Tries   int64 // first attempts
-	Retries int64 // attempts after the first
+	Calls   int64 `json:"calls"`   // begun
+	Tries   int64 `json:"tries"`   // first attempts
+	Retries int64 `json:"retries"` // attempts after the first
 
 	// How attempts ended.
-	Succeeded int64 // and with them their calls
-	Failed    int64 // served, with a transient error
-	Refused   int64 // turned away: the queue is full, load is shed, a refusal
-	Limited   int64 // turned away by a limiter
-	Permanent int64
-	TimedOut  int64
-	Late      int64 // calls that a late answer ended, among Succeeded
+	Succeeded int64 `json:"succeeded"` // and with them their calls
+	Failed    int64 `json:"failed"`    // served, with a transient error
+	Refused   int64 `json:"refused"`   // turned away: the queue is full, load is shed, a refusal
+	Limited   int64 `json:"limited"`   // turned away by a limiter
+	Permanent int64 `json:"permanent"`
+	TimedOut  int64 `json:"timed_out"`
+	Unsent    int64 `json:"unsent"` // the client's own pacing did not let them go in time, which ends the call
+	Late      int64 `json:"late"`   // calls that a late answer ended, among Succeeded
 
 	// How calls ended without success.
-	Unstarted    int64 // the limit refused the first attempt
-	Exhausted    int64 // no attempt was left
-	Denied       int64 // the limit refused a retry
-	Ended        int64 // by a permanent error
-	OutOfTime    int64 // by the policy's own time limit
-	LongHint     int64 // because the server asked for more time than the policy gives
-	Expired      int64 // by the call's deadline
-	TokensUsed   int64 // of calls that succeeded
-	TokensWasted int64 // of attempts that failed when served, or were given up on while the server had them
-	Cost         int64 // of TokensUsed, in trillionths of the currency
-	CostWasted   int64
+	Unstarted    int64 `json:"unstarted"`     // the limit refused the first attempt
+	Exhausted    int64 `json:"exhausted"`     // no attempt was left
+	Denied       int64 `json:"denied"`        // the limit refused a retry
+	Ended        int64 `json:"ended"`         // by a permanent error
+	OutOfTime    int64 `json:"out_of_time"`   // by the policy's own time limit
+	LongHint     int64 `json:"long_hint"`     // because the server asked for more time than the policy gives
+	Expired      int64 `json:"expired"`       // by the call's deadline
+	TokensUsed   int64 `json:"tokens_used"`   // of calls that succeeded
+	TokensWasted int64 `json:"tokens_wasted"` // of attempts that failed when served, or were given up on while the server had them
+	Cost         int64 `json:"cost_1e12"`     // of TokensUsed, in trillionths of the currency
+	CostWasted   int64 `json:"cost_wasted_1e12"`
 
 	// The server's work, and what of it was for nothing.
-	Served       int64 // requests, in all
-	ServedLate   int64 // of them, when nobody waited for the answer any more
-	ServedFailed int64 // of them, with a failure
-	Dropped      int64 // expired requests, which were not served
-	Busy         int64 // nanoseconds of service
+	Served       int64 `json:"served"`        // requests, in all
+	ServedLate   int64 `json:"served_late"`   // of them, when nobody waited for the answer any more
+	ServedFailed int64 `json:"served_failed"` // of them, with a failure
+	Dropped      int64 `json:"dropped"`       // expired requests, which were not served
+	Busy         int64 `json:"busy_ns"`       // nanoseconds of service
 }
 
 // fields lists the counts, for adding and for writing.
-func (c *Counts) fields() [26]*int64 {
+func (c *Counts) fields() [27]*int64 {
 	return [...]*int64{
 		&c.Calls, &c.Tries, &c.Retries,
-		&c.Succeeded, &c.Failed, &c.Refused, &c.Limited, &c.Permanent, &c.TimedOut, &c.Late,
+		&c.Succeeded, &c.Failed, &c.Refused, &c.Limited, &c.Permanent, &c.TimedOut, &c.Unsent, &c.Late,
 		&c.Unstarted, &c.Exhausted, &c.Denied, &c.Ended, &c.OutOfTime, &c.LongHint, &c.Expired,
 		&c.TokensUsed, &c.TokensWasted, &c.Cost, &c.CostWasted,
 		&c.Served, &c.ServedLate, &c.ServedFailed, &c.Dropped, &c.Busy,
@@ -68,57 +69,61 @@ func (c Counts) Attempts() int64 { return c.Tries + c.Retries }
 
 // GaveUp returns how many calls ended without success.
 func (c Counts) GaveUp() int64 {
-	return c.Unstarted + c.Exhausted + c.Denied + c.Ended + c.OutOfTime + c.LongHint + c.Expired
+	return c.Unstarted + c.Exhausted + c.Denied + c.Ended + c.OutOfTime + c.LongHint + c.Expired + c.Unsent
 }
 
 // Interval is one step of the series.
 type Interval struct {
-	Start time.Duration
+	Start time.Duration `json:"start_ns"`
 	Counts
-	Queue   int64 // waiting at its end
-	Serving int64 // in service at its end
+	Queue   int64 `json:"queue"`   // waiting at its end
+	Serving int64 `json:"serving"` // in service at its end
 }
 
 // Result is a run in integers.
 type Result struct {
-	Seed     uint64
-	Horizon  time.Duration // what was simulated, less if interrupted
-	Interval time.Duration
-	Events   int64
-	Series   []Interval
-	Groups   []GroupResult
-	Total    Counts
+	Seed     uint64        `json:"seed"`
+	Horizon  time.Duration `json:"horizon_ns"` // what was simulated, less if interrupted
+	Interval time.Duration `json:"interval_ns"`
+	Events   int64         `json:"events"`
+	Series   []Interval    `json:"series"`
+	Groups   []GroupResult `json:"groups"`
+	Total    Counts        `json:"total"`
 
 	// Waiting and Serving are the areas below the number of waiting requests
 	// and of those in service, in request-nanoseconds: divided by the horizon,
 	// the means.
-	Waiting, Serving Area
-	Arrived          int64         // requests that reached the server
-	LastEnd          time.Duration // when the last call ended
+	Waiting Area          `json:"waiting_area"`
+	Serving Area          `json:"serving_area"`
+	Arrived int64         `json:"arrived"`     // requests that reached the server
+	LastEnd time.Duration `json:"last_end_ns"` // when the last call ended
 	// Limiters is how many requests each turned away: which limit was binding.
-	Limiters []int64
+	Limiters []int64 `json:"limiters"`
 	// FaultsEnd is when the last fault was over, -1 if there was none.
-	FaultsEnd time.Duration
+	FaultsEnd time.Duration `json:"faults_end_ns"`
 	// RecoveredAt is when the run recovered; -1 if it did not, or had no fault
 	// to recover from.
-	RecoveredAt time.Duration
+	RecoveredAt time.Duration `json:"recovered_at_ns"`
 	// Collapsed says that in the last tenth of the run less than a tenth of
 	// the calls begun succeeded.
-	Collapsed bool
+	Collapsed bool `json:"collapsed"`
 	// Interrupted says that the run was stopped before the horizon.
-	Interrupted bool
+	Interrupted bool `json:"interrupted"`
 }
 
 // GroupResult is the part of a group.
 type GroupResult struct {
-	Name string
+	Name string `json:"name"`
 	Counts
-	Latency Histogram // of the calls that succeeded, from their start
-	GaveUp  Histogram // of those that did not, until they gave up
+	Latency Histogram `json:"latency"`       // of the calls that succeeded, from their start
+	GaveUp  Histogram `json:"gave_up_after"` // of those that did not, until they gave up
 }
 
 // Area is a sum of products that does not overflow.
-type Area struct{ Hi, Lo uint64 }
+type Area struct {
+	Hi uint64 `json:"hi"`
+	Lo uint64 `json:"lo"`
+}
 
 func (a *Area) add(n, d uint64) {
 	hi, lo := bits.Mul64(n, d)

@@ -44,6 +44,9 @@ type Group struct {
 	Outer    []retry.Policy
 	Deadline time.Duration // of each call, from its start; 0: none
 	Limit    Limit         // what the calls share
+	Pace     retry.Pace    // what the clients ask for at the most; zero: no bound
+	PaceBy   Scope         // who shares a pace: not [PerCall]
+	PaceOf   int           // clients of a process, for [PerProcess]
 	// LateCounts says that the answer of an attempt which the client gave up
 	// on still ends the call, while that goes on.
 	LateCounts bool

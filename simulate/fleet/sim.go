@@ -41,8 +41,10 @@ type sim struct {
 	hints    []int64 // by slot: the Retry-After on its way to the client; nil without a network
 	extra    []layer // by slot: the layers around, depth of them each; nil without
 	depth    int
-	previous []int64        // by slot: the last wait; nil where no policy asks
-	permits  []retry.Permit // by slot: of the attempt that a limit allowed last
+	previous []int64 // by slot: the last wait; nil where no policy asks
+	pacers   []pacer
+	reserved []*retry.Reservation // by slot: the place at its pacer, nil if it has none
+	permits  []retry.Permit       // by slot: of the attempt that a limit allowed last
 	events   int64
 	counts   []Counts // of the interval so far, by group
 	totals   []GroupResult
@@ -123,6 +125,8 @@ type group struct {
 	limits   []retry.Limit // one of each that share
 	perCall  []retry.Limit // by slot
 	jitter   bool
+	pacer    uint32 // the first of its pacers
+	paced    bool
 	prices   Prices
 }
 
@@ -176,6 +180,7 @@ func (s *sim) addGroup(i int) {
 	g.outer = g.Outer
 	s.setPolicy(g, g.Policy)
 	s.setLimit(i, g.Group.Limit)
+	s.addPacers(g)
 }
 
 // setPolicy puts a policy in force.
@@ -321,6 +326,8 @@ func (s *sim) handle(e event) {
 		s.version(i, e.generation())
 	case kindWrite:
 		s.write(i, e.generation())
+	case kindPaced:
+		s.pump(i)
 	case kindSource:
 		s.arrive(i - firstSource)
 	case kindTick:

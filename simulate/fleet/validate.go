@@ -172,6 +172,12 @@ func (c *checker) group(i int) {
 	c.want(g.Deadline >= 0, "deadline", "is negative: %v", g.Deadline)
 	c.want(g.TokensIn.Low >= 0 && g.TokensIn.High >= g.TokensIn.Low, "tokens", "in=%d..%d is no range", g.TokensIn.Low, g.TokensIn.High)
 	c.want(g.TokensOut.Low >= 0 && g.TokensOut.High >= g.TokensOut.Low, "tokens", "out=%d..%d is no range", g.TokensOut.Low, g.TokensOut.High)
+	if err := g.Pace.Validate(); err != nil {
+		c.fail("pace", "%v", err)
+	}
+	c.want(g.PaceBy <= PerClient, "pace", "a pace of a single call paces nothing: use client, process or fleet")
+	c.want(g.PaceBy != PerProcess || g.PaceOf > 0, "pace", "how many clients has a process?")
+	c.want(g.Pace == (retry.Pace{}) || !c.sc.Server.Contention, "pace", "a contended row has no pacing")
 	c.want(g.MaxTokens >= 0, "tokens", "max=%d is negative", g.MaxTokens)
 	c.limit("budget", g.Limit)
 	for k := range g.Arrivals {
