@@ -61,10 +61,12 @@ var rooms = []room{
 		why: "calls the production decision and no copy of it"},
 	{folder: "propertytest/explore", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/wire", "simulate", "propertytest/verdict"}, theirs: []string{clockwork},
 		why: "the command fuzzes without rapid and testing"},
+	{folder: "propertytest/faults", ours: []string{"retry", "fakeclock", "propertytest/verdict", "propertytest/explore"}, theirs: []string{clockwork},
+		why: "code that breaks the rules, and is explained by the command: no rapid, no testing"},
 	{folder: "propertytest", ours: []string{"retry", "retry/", "fakeclock", "fakeclock/", "scripted", "scripted/", "simulate", "propertytest/"},
 		theirs: []string{clockwork, rapid, testify}, std: []string{"testing", "net/http"},
 		why: "the only room with rapid in it, whose flags a command must not inherit"},
-	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "cmd/retrysim/internal/"},
+	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "propertytest/faults", "cmd/retrysim/internal/"},
 		theirs: []string{"github.com/spf13/", "github.com/rogpeppe/go-internal/diff"}, std: []string{"net/http"},
 		why: "the command is a program, not a test"},
 	{folder: "cmd/retrysim/internal/tty", theirs: []string{"golang.org/x/term"},
@@ -118,6 +120,8 @@ var exempt = map[string]string{
 	"retry/entropy.go":           "rand: the seed of a retrier that was given none",
 	"propertytest/httpbubble.go": "time: in a bubble it is virtual; the watchdog runs outside, when virtual time does not",
 	"fakeclock/watchdog.go":      "time: the watchdog of stalls runs when virtual time does not",
+
+	"propertytest/explore/wall.go": "time: whether a subject sleeps for real is seen on the real clock",
 }
 
 // bannedTree are folders whose subject is real time inside a bubble, where

@@ -131,6 +131,7 @@ var Verdicts = []string{
 	"duplicate-chunk",
 	"lost-chunk",
 	"accepted-truncation",
+	"wrong-notice",
 	"panicked",
 	"stuck",
 }

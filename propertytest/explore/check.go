@@ -32,6 +32,11 @@ func Check(s Subject, o Options) *Report {
 	if c.over {
 		untried(r.Results)
 	}
+	for i, x := range r.Results {
+		if x.Rule.Name == "wrong-notice" && x.Status == Passed && !c.reached.noticed {
+			r.Results[i].Status, r.Results[i].Reason = NotApplicable, "the subject announces nothing"
+		}
+	}
 	return r
 }
 
@@ -163,8 +168,12 @@ func (c *search) try(s *scripted.Script) trace.Trace {
 // judge plays a scenario and returns what is wrong with it: by the rules and,
 // where they have no word for it, by the oracle.
 func (c *search) judge(s *scripted.Script) (trace.Trace, verdict.Findings) {
+	began := wall()
 	events := c.subject.Play(s, c.options.Run)
 	findings := verdict.Check(events, c.options.spec(*s.Policy))
+	if f, ok := strays(s, events, wall().Sub(began)); ok {
+		return events, append(findings, f)
+	}
 	if findings.Err() == nil && len(s.Blocks) == 0 {
 		if what := oracle(s, events); what != "" {
 			rule, _ := verdict.Named("off-contract")
@@ -186,4 +195,17 @@ func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.F
 			c.over = true // what follows would only take long
 		}
 	}
+}
+
+// Shows reports whether a scenario, which has a policy, shows a violation of the
+// rule of that name against a subject.
+func Shows(s Subject, script *scripted.Script, o Options, rule string) bool {
+	c := &search{subject: s, options: o.withDefaults(), found: make(map[string]*Failure), reached: newStates(s, o)}
+	if len(script.Blocks) > 1 {
+		c.company(script)
+	} else {
+		c.try(script)
+	}
+	f := c.found[rule]
+	return f != nil && f.Level == verdict.Violation
 }

@@ -28,11 +28,25 @@ func (f *Failure) String() string {
 		line("timeline", "")
 		b.WriteString(f.timeline())
 	}
+	if dump := f.dump(); dump != "" {
+		line("dump", "")
+		indent(&b, "        ", dump)
+	}
 	if f.Script != nil {
 		line("expected", "retrysim run --script "+quote(OneLine(f.Script))+"    # what the contract expects")
 	}
 	line("more", "retrysim explain "+f.Rule.Name)
 	return b.String()
+}
+
+// dump returns what a harness had to say beside the finding's one line.
+func (f *Failure) dump() string {
+	for _, e := range f.Trace {
+		if what, dump, ok := strings.Cut(e.Error, "\n"); ok && what == f.What {
+			return dump + "\n"
+		}
+	}
+	return ""
 }
 
 // shrunk says how much smaller the script has become.
@@ -146,6 +160,8 @@ func tell(e trace.Event) string {
 		return "the caller is at the end of the stream"
 	case trace.Broken:
 		return "the caller's stream breaks: " + e.Error
+	case trace.Notice:
+		return fmt.Sprintf("a retry is announced, after attempt %d and %v", e.Attempt, *e.Wait)
 	case trace.Cancel:
 		return "the caller's context ends"
 	case trace.End:

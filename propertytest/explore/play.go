@@ -50,14 +50,6 @@ type caller struct {
 	attempts int
 	failures []error // what each attempt failed with, nil where it did not
 	endless  bool    // there were too many attempts
-	notices  []notice
-}
-
-// notice is a retry that the subject announced.
-type notice struct {
-	attempt int
-	err     error
-	wait    time.Duration
 }
 
 // Play plays a scenario, which must have a policy, against a new subject and
@@ -107,7 +99,7 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 func (p *playing) failed(err error) {
 	kind := trace.Stuck
 	switch {
-	case errors.Is(err, errStrayed):
+	case errors.Is(err, errStrayed), errors.Is(err, fakeclock.ErrStall) && sleeping(err.Error()):
 		kind = trace.Strayed
 	case errors.Is(err, errLeft):
 		kind = trace.Leaked
@@ -180,10 +172,8 @@ type tooMany struct{}
 // hands over and the error it ends with.
 func (s Subject) prepare(p *playing, clock *fakeclock.Clock) func(*caller) (retry.Stream, error) {
 	env := Env{Clock: clock, Policy: p.policy, Seed: 1, Notify: func(attempt int, err error, wait time.Duration) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		if len(p.calls) == 1 { // with several nobody knows whose it is
-			p.calls[0].notices = append(p.calls[0].notices, notice{attempt, err, wait})
+			p.add(p.calls[0], trace.Event{Attempt: attempt, Kind: trace.Notice, Error: fmt.Sprint(err), Wait: &wait})
 		}
 	}}
 	if p.script.Seed != nil {

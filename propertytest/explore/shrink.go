@@ -22,29 +22,41 @@ func (c *search) shrinkAll() {
 	}
 }
 
+// shrink returns the failure with the smallest scenario found that still shows
+// it, at the same level.
+func (c *search) shrink(f *Failure) *Failure {
+	minimize(f.Script, len(c.options.Policies) == 0, func(s *scripted.Script) bool {
+		events, findings := c.judge(s)
+		i := slices.IndexFunc(findings, func(x verdict.Finding) bool { return x.Rule.Name == f.Rule.Name && x.Level == f.Level })
+		if i < 0 || usedUp(events) && !usedUp(f.Trace) {
+			return false
+		}
+		f = &Failure{Finding: findings[i], Script: s, From: f.From, Trace: events}
+		return true
+	})
+	return f
+}
+
 // patience is how many scenarios are tried to make one smaller.
 const patience = 2000
 
-// shrink tries ever smaller scenarios, the boldest cuts first, and begins anew
-// whenever one still shows the fault at the same level.
-func (c *search) shrink(f *Failure) *Failure {
+// minimize tries ever smaller scenarios, the boldest cuts first, and begins anew
+// with each that still does.
+func minimize(s *scripted.Script, anyPolicy bool, does func(*scripted.Script) bool) *scripted.Script {
 	left := patience
 	for again := true; again; {
 		again = false
-		for s := range c.smaller(f.Script) {
+		for next := range smaller(s, anyPolicy) {
 			if left--; left < 0 {
-				return f
+				return s
 			}
-			events, findings := c.judge(s)
-			i := slices.IndexFunc(findings, func(x verdict.Finding) bool { return x.Rule.Name == f.Rule.Name && x.Level == f.Level })
-			if i >= 0 && (usedUp(f.Trace) || !usedUp(events)) {
-				f = &Failure{Finding: findings[i], Script: s, From: f.From, Trace: events}
-				again = true
+			if does(next) {
+				s, again = next, true
 				break
 			}
 		}
 	}
-	return f
+	return s
 }
 
 // usedUp reports whether an attempt found no turn: such a script is smaller, but
@@ -55,10 +67,11 @@ func usedUp(events trace.Trace) bool {
 	})
 }
 
-// smaller yields scenarios that have a little less than s.
-func (c *search) smaller(s *scripted.Script) iter.Seq[*scripted.Script] {
+// smaller yields scenarios that have a little less than s. The policy is changed
+// too if any will do.
+func smaller(s *scripted.Script, anyPolicy bool) iter.Seq[*scripted.Script] {
 	return func(yield func(*scripted.Script) bool) {
-		for _, change := range c.changes(s) {
+		for _, change := range changes(s, anyPolicy) {
 			next := *s
 			next.Turns = slices.Clone(s.Turns)
 			if change(&next) && !yield(&next) {
@@ -70,7 +83,7 @@ func (c *search) smaller(s *scripted.Script) iter.Seq[*scripted.Script] {
 
 // changes returns what may be left out. Each reports whether it changed
 // anything.
-func (c *search) changes(s *scripted.Script) []func(*scripted.Script) bool {
+func changes(s *scripted.Script, anyPolicy bool) []func(*scripted.Script) bool {
 	out := []func(*scripted.Script) bool{
 		func(s *scripted.Script) bool { was := s.Cancel != nil; s.Cancel = nil; return was },
 		func(s *scripted.Script) bool { was := s.TotalTimeout != 0; s.TotalTimeout = 0; return was },
@@ -92,7 +105,7 @@ func (c *search) changes(s *scripted.Script) []func(*scripted.Script) bool {
 			out = append(out, func(s *scripted.Script) bool { s.Turns[i] = simpler; return true })
 		}
 	}
-	if len(c.options.Policies) == 0 {
+	if anyPolicy {
 		for _, p := range simplerPolicies(*s.Policy) {
 			out = append(out, func(s *scripted.Script) bool { s.Policy = &p; return true })
 		}

@@ -12,8 +12,9 @@ import (
 
 // states counts what scenarios bring about.
 type states struct {
-	names  []string
-	counts map[string]int
+	names   []string
+	counts  map[string]int
+	noticed bool // the subject announced a retry
 }
 
 // newStates returns the states that a subject may be brought into.
@@ -108,6 +109,8 @@ func (st *states) note(s *scripted.Script, events trace.Trace) {
 	sent := 0
 	for _, e := range events {
 		switch {
+		case e.Kind == trace.Notice:
+			st.noticed = true
 		case e.Kind == trace.Sent && e.Chunk == "broken":
 			is("a stream that breaks", true)
 		case e.Kind == trace.Sent && e.Chunk == "eof":

@@ -83,8 +83,6 @@ func (s Subject) without(rule verdict.Rule, o Options) string {
 		return "the subject takes no request"
 	case rule.Name == "nested-retry":
 		return "attempts are counted where they are made"
-	case rule.Name == "wrong-notice":
-		return "the subject announces nothing"
 	case rule.Area == "jitter" && o.Clients < 0:
 		return "no waits were measured"
 	case rule.Name == "nondeterministic" && slices.Contains(o.Lacks, verdict.Seeded):

@@ -140,9 +140,9 @@ func (p *playing) attempt(ctx context.Context, c *caller, body string) int {
 func (p *playing) ended(ctx context.Context, c *caller, n int, err error) error {
 	e := trace.Event{Attempt: n, Kind: trace.Opened}
 	if err != nil {
-		e.Kind, e.Error = trace.Failed, err.Error()
 		e.Class, e.RetryAfter = p.class(ctx, c, err)
 		err = disguise(n, err)
+		e.Kind, e.Error = trace.Failed, err.Error()
 	}
 	p.mu.Lock()
 	c.failures = append(c.failures, err)
@@ -179,7 +179,7 @@ func (p *playing) class(ctx context.Context, c *caller, err error) (string, *tim
 // must survive it.
 func disguise(n int, err error) error {
 	if n%2 == 0 {
-		return fmt.Errorf("attempt %d: %w", n, err)
+		return fmt.Errorf("model: %w", err)
 	}
 	return err
 }

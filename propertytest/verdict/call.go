@@ -21,6 +21,7 @@ type call struct {
 	got      []*trace.Event // chunks that the consumer received
 	over     *trace.Event   // the consumer's stream ended
 	conduct  []*trace.Event // what a harness has to say
+	notices  []*trace.Event // retries that the code announced
 }
 
 // attempt is an attempt with what followed it.
@@ -67,6 +68,8 @@ func (c *call) add(e *trace.Event) {
 		}
 	case trace.End:
 		c.end = e
+	case trace.Notice:
+		c.notices = append(c.notices, e)
 	case trace.Leaked, trace.Panicked, trace.Stuck, trace.Strayed:
 		c.conduct = append(c.conduct, e)
 	default:

@@ -1,6 +1,12 @@
 package verdict
 
-import "github.com/retrykit/retrykit/retry/trace"
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/retrykit/retrykit/retry/trace"
+)
 
 func sleptAfterLast(c *call) []Finding {
 	a, ok := c.last()
@@ -15,13 +21,55 @@ func sleptAfterLast(c *call) []Finding {
 	return []Finding{f}
 }
 
+// wrongNotice compares the retries that the code announced with those that came.
+// Code that announces none is not held to any.
+func wrongNotice(c *call) (out []Finding) {
+	if len(c.notices) == 0 {
+		return nil
+	}
+	announced := make(map[int]*trace.Event)
+	for _, e := range c.notices {
+		if announced[e.Attempt] != nil {
+			out = append(out, Finding{Attempt: e.Attempt, At: e.At, What: fmt.Sprintf("the retry after attempt %d was announced twice", e.Attempt)})
+		}
+		announced[e.Attempt] = e
+	}
+	for i, a := range c.attempts {
+		e := announced[a.number]
+		delete(announced, a.number)
+		gap, waited := time.Duration(0), i+1 < len(c.attempts)
+		if waited {
+			gap, waited = c.gap(i)
+		}
+		_, may := c.cut()
+		switch {
+		case e == nil && waited:
+			out = append(out, finding(a, "the retry after attempt %d was not announced, and others were", a.number))
+		case e == nil:
+		case !waited && !may:
+			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("a retry after attempt %d was announced, and none followed", a.number)})
+		case waited && *e.Wait != gap:
+			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("a wait of %v after attempt %d was announced, and it was %v", *e.Wait, a.number, gap)})
+		case a.failed != nil && a.failed.Error != e.Error:
+			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("the retry after attempt %d was announced with %q, and the attempt failed with %q", a.number, e.Error, a.failed.Error)})
+		}
+	}
+	for _, e := range c.notices {
+		if announced[e.Attempt] == e {
+			out = append(out, Finding{Attempt: e.Attempt, At: e.At, What: fmt.Sprintf("a retry after attempt %d was announced, and there was no such attempt", e.Attempt)})
+		}
+	}
+	return out
+}
+
 // said returns the rule that finds the events of one kind, which a harness put
 // into the trace.
 func said(kind trace.Kind) func(*call) []Finding {
 	return func(c *call) (out []Finding) {
 		for _, e := range c.conduct {
 			if e.Kind == kind {
-				out = append(out, Finding{Attempt: e.Attempt, At: e.At, What: e.Error})
+				what, _, _ := strings.Cut(e.Error, "\n") // a dump follows
+				out = append(out, Finding{Attempt: e.Attempt, At: e.At, What: what})
 			}
 		}
 		return out

@@ -156,6 +156,7 @@ var rules = []Rule{
 		ID: "R32", Name: "wrong-notice", Area: "conduct", Since: 1, Guard: "C4",
 		Says: "each retry is announced once, with the failure it follows and the wait before it",
 		Harm: "the dashboard counts retries that never happen, or not those that do",
+		find: wrongNotice,
 	}, {
 		ID: "R33", Name: "panicked", Area: "conduct", Since: 1, Guard: "C1",
 		Says: "no failure of a server makes the code panic",

@@ -127,6 +127,11 @@ func TestEveryRuleFindsItsFaultAndNoOtherDoes(t *testing.T) {
 			event("0s", 1, "panicked", `"error":"index out of range"`),
 			"index out of range",
 		},
+		"wrong-notice": {
+			event("0s", 1, "attempt", "") + event("0s", 1, "failed", `"class":"permanent","error":"401"`) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"401"`) +
+				event("0s", 0, "end", `"error":"401","is":["same"]`),
+			"a retry after attempt 1 was announced, and none followed",
+		},
 		"stuck": {
 			event("0s", 1, "stuck", `"error":"blocked on a channel"`),
 			"blocked on a channel",

@@ -59,6 +59,7 @@ const (
 	Panicked Kind = "panicked" // the code panicked
 	Stuck    Kind = "stuck"    // the code neither went on nor returned
 	Strayed  Kind = "strayed"  // the code took time from another clock than the one it was given
+	Notice   Kind = "notice"   // the code announced a retry after the attempt
 )
 
 // Event is one line of a trace. Its zero fields do not apply.
@@ -71,7 +72,7 @@ type Event struct {
 	Class      string         `json:"class,omitempty"`          // Failed and Wait: "transient" or "permanent"; of Failed only where the recorder knows
 	RetryAfter *time.Duration `json:"retry_after_ns,omitempty"` // the same: what the server asked for, nil if it did not
 	Reason     string         `json:"reason,omitempty"`         // Wait and End: a [retry.Reason]; of End "" where the recorder saw the call from outside
-	Wait       *time.Duration `json:"wait_ns,omitempty"`        // Wait: how long
+	Wait       *time.Duration `json:"wait_ns,omitempty"`        // Wait and Notice: how long
 	Jitter     time.Duration  `json:"jitter_ns,omitempty"`      // Wait: the part of it that chance added
 	Elapsed    *time.Duration `json:"elapsed_ns,omitempty"`     // End: since the call began
 	Chunk      string         `json:"chunk,omitempty"`          // Chunk and Sent: the kind of chunk; of Sent also "eof" and "broken"
