@@ -200,7 +200,7 @@ func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.F
 // Shows reports whether a scenario, which has a policy, shows a violation of the
 // rule of that name against a subject.
 func Shows(s Subject, script *scripted.Script, o Options, rule string) bool {
-	c := &search{subject: s, options: o.withDefaults(), found: make(map[string]*Failure), reached: newStates(s, o)}
+	c := newSearch(s, o.withDefaults())
 	if len(script.Blocks) > 1 {
 		c.company(script)
 	} else {

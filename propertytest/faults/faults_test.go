@@ -23,9 +23,13 @@ func options(f faults.Fault) explore.Options {
 	return o
 }
 
-// Each fault is found by its rule, and what is called a fix is none.
-func TestFaultsAndFixes(t *testing.T) {
+// A fault that no script shows is found by its rule, and what is called a fix is
+// none.
+func TestFaultsWithoutAScript(t *testing.T) {
 	for _, f := range faults.All() {
+		if f.Script != "" {
+			continue
+		}
 		t.Run(f.Rule, func(t *testing.T) {
 			t.Parallel()
 			faulty := explore.Check(f.Faulty, options(f)).Result(f.Rule)
