@@ -472,7 +472,7 @@ func TestParsingIsLinear(t *testing.T) {
 		"comments": "# only prose\n",
 		"blocks":   "call { transient; ok }\n",
 		"lanes":    "lane \"a\" when model=a { ok }\n",
-		"fields":   "429" + fields(200) + "\n",
+		"fields":   "429" + fields(80) + "\n",
 		"quotes":   "ok \"\\\"\\\"\\\n",
 		"parens":   "ok tool a(tool b(tool c(\n",
 		"reasons":  "permanent: after 1s after 1s x2 x2 x2\n",
