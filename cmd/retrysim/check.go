@@ -87,8 +87,8 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	if len(all) == 0 {
 		return fmt.Errorf("check: no archive under %s holds a file whose name ends in .retry", strings.Join(args, ", "))
 	}
-	if junit != "" {
-		if err := writeFile(junit, junitReport(all)); err != nil {
+	for _, file := range junit {
+		if err := writeFile(file, junitReport(all)); err != nil {
 			return ioError{err}
 		}
 	}

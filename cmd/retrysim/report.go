@@ -14,19 +14,19 @@ import (
 )
 
 // parseReports reads the values of --report.
-func parseReports(values []string) (junit string, github bool, err error) {
+func parseReports(values []string) (junit []string, github bool, err error) {
 	for _, v := range values {
 		kind, file, _ := strings.Cut(v, "=")
 		switch {
 		case kind == "junit" && file != "":
-			junit = file
+			junit = append(junit, file)
 		case v == "github":
 			github = true
 		default:
 			if near, ok := scripted.Nearest(kind, []string{"junit", "github"}); ok && near != kind {
-				return "", false, fmt.Errorf("check: unknown report %q (did you mean %s?)", v, near)
+				return nil, false, fmt.Errorf("check: unknown report %q (did you mean %s?)", v, near)
 			}
-			return "", false, fmt.Errorf("check: unknown report %q (write junit=FILE or github)", v)
+			return nil, false, fmt.Errorf("check: unknown report %q (write junit=FILE or github)", v)
 		}
 	}
 	return junit, github, nil
