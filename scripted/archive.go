@@ -128,17 +128,14 @@ func (e Edit) text() string {
 // new values and every other byte as it was.
 func Rewrite(text string, edits []Edit) string {
 	var b strings.Builder
-	number, bom := int32(0), len(text)-len(strings.TrimPrefix(text, "\ufeff"))
+	number := int32(0)
 	byLine := make(map[int32][]Edit)
 	for _, e := range edits {
 		byLine[e.Expect.Pos.Line] = append(byLine[e.Expect.Pos.Line], e)
 	}
 	for line := range strings.Lines(text) {
 		number++
-		shift := int32(0)
-		if number == 1 {
-			shift = int32(bom)
-		}
+		shift := int32(len(line) - len(strings.TrimPrefix(line, "\ufeff"))) // of a script's first line
 		at := int32(0)
 		for _, e := range byLine[number] {
 			from, to := e.Expect.value.from-1+shift, e.Expect.value.to-1+shift

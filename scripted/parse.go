@@ -35,6 +35,12 @@ func Parse(name, text string) (*Script, error) {
 func parse(name, text string, before int) (*Script, error) {
 	p := &parser{script: &Script{Name: name}, seen: make(map[string]int32)}
 	p.row, p.first = int32(before), int32(before+1)
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		p.text, p.row = text, p.first
+		p.src = p.lineAt(Pos{p.first, 1})
+		p.fail(0, 2, "this is UTF-16: a script is UTF-8")
+		return nil, p.errs
+	}
 	text = strings.TrimPrefix(text, "\ufeff")
 	for rest := text; rest != ""; {
 		line, after, _ := strings.Cut(rest, "\n")

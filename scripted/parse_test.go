@@ -449,6 +449,8 @@ func TestOddBytes(t *testing.T) {
 		"ok \xff":            "script:1:4: byte 0xff is no text",
 		"ok \xed\xa0\x80":    "script:1:4: byte 0xed is no text", // half a surrogate pair
 		"ok\u2028transient":  "script:1:1: unknown word",
+		"\xff\xfeo\x00k\x00": "script:1:1: this is UTF-16: a script is UTF-8",
+		"\xfe\xff\x00o\x00k": "script:1:1: this is UTF-16: a script is UTF-8",
 		"ok\n\x1b[2J":        "script:2:1: byte 0x1b is no text",
 		"ok\x7f":             "script:1:3: byte 0x7f is no text",
 		"ok \"\u009b31m\"":   "script:1:5: U+009B is no text", // a terminal takes it for an escape
@@ -598,6 +600,15 @@ func TestRewrite(t *testing.T) {
 	edits := []scripted.Edit{{Expect: s.Expects[0], Value: "10"}, {Expect: s.Expects[1], Value: "b;c"}, {Expect: s.Expects[2], Value: "1.5s"}}
 	assert.Equal(t, "\ufeffok; expect attempts == 10; expect text == \"b;c\" # b\r\nexpect total==1.5s\r\n", scripted.Rewrite(text, edits))
 	assert.Equal(t, text, scripted.Rewrite(text, nil))
+
+	archive := "-- a.retry --\n\ufeffok; expect attempts == ?\n-- b.retry --\r\n\ufeffok; expect attempts == ?\r\n"
+	all, err := scripted.ParseFile("x.txtar", archive)
+	require.NoError(t, err)
+	edits = nil
+	for i, s := range all {
+		edits = append(edits, scripted.Edit{Expect: s.Expects[0], Value: fmt.Sprint(i + 1)})
+	}
+	assert.Equal(t, "-- a.retry --\n\ufeffok; expect attempts == 1\n-- b.retry --\r\n\ufeffok; expect attempts == 2\r\n", scripted.Rewrite(archive, edits))
 }
 
 func TestFormatFile(t *testing.T) {

@@ -292,7 +292,7 @@ func TestAgainstATinyReader(t *testing.T) {
 func TestAnyBytesParseOrFailInPlace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pieces := rapid.SampledFrom([]string{"ok", "transient", ":", "50", " ", "\n", ";", `"`, "`", "{", "}", "(", ")", "#", "call", "lane", "expect", "wait[1]",
-			"==", "?", "1s..2s", "x3", "after", "permanent", "tool", "usage", "\x00", "\xff", "\ufeff", "\u2028", "e\u0301", "\r", "\t", "429", "a=", "when"})
+			"==", "?", "1s..2s", "x3", "after", "permanent", "tool", "usage", "\x00", "\xff", "\xff\xfe", "\ufeff", "\u2028", "e\u0301", "\r", "\t", "429", "a=", "when"})
 		checkAnyText(t, strings.Join(rapid.SliceOfN(rapid.OneOf(pieces, rapid.String()), 0, 40).Draw(t, "text"), ""))
 	})
 }
