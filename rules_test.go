@@ -67,7 +67,7 @@ var rooms = []room{
 		theirs: []string{clockwork, rapid, testify}, std: []string{"testing", "net/http"},
 		why: "the only room with rapid in it, whose flags a command must not inherit"},
 	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "propertytest/faults", "cmd/retrysim/internal/"},
-		theirs: []string{"github.com/spf13/", "github.com/rogpeppe/go-internal/diff"}, std: []string{"net/http"},
+		theirs: []string{"github.com/spf13/", "github.com/rogpeppe/go-internal/diff", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}, std: []string{"net/http"},
 		why: "the command is a program, not a test"},
 	{folder: "cmd/retrysim/internal/tty", theirs: []string{"golang.org/x/term"},
 		why: "knows terminals, and nothing of retries"},
@@ -120,6 +120,8 @@ var exempt = map[string]string{
 	"retry/entropy.go":           "rand: the seed of a retrier that was given none",
 	"propertytest/httpbubble.go": "time: in a bubble it is virtual; the watchdog runs outside, when virtual time does not",
 	"fakeclock/watchdog.go":      "time: the watchdog of stalls runs when virtual time does not",
+
+	"cmd/retrysim/progress.go": "time: progress is for a person who waits for real",
 
 	"propertytest/explore/wall.go": "time: whether a subject sleeps for real is seen on the real clock",
 }

@@ -19,6 +19,8 @@ type FleetOptions struct {
 	Policy *retry.Policy // of every group; nil: the script's
 	Seed   *uint64       // the first; nil: the script's, else [DefaultSeed]
 	Runs   int           // with the seeds from the first on; 0 acts as 1
+	// Alter changes what the script describes before it is run; nil: nothing.
+	Alter func(*fleet.Scenario)
 	// Files holds the recordings, under the names that the script has; nil: a
 	// script that names one is an error.
 	Files fs.FS
@@ -51,6 +53,9 @@ func RunFleet(ctx context.Context, s *scripted.Script, o FleetOptions) (*FleetRe
 	sc, err := Scenario(s, o)
 	if err != nil {
 		return nil, err
+	}
+	if o.Alter != nil {
+		o.Alter(&sc)
 	}
 	r := &FleetResult{Scenario: sc, Seed: pick(o.Seed, s.Seed, DefaultSeed)}
 	for k := range max(o.Runs, 1) {

@@ -240,7 +240,11 @@ func judge(r *simulate.Report) (mark, what string) {
 	case len(r.Checks) == 0:
 		return "–", "expects nothing"
 	}
-	return "✓", fmt.Sprintf("%s, %s", count(len(r.Checks), "expectation"), count(attemptsOf(r), "attempt"))
+	made := count(attemptsOf(r), "attempt")
+	if r.Fleet != nil {
+		made = count(len(r.Fleet.Runs), "run")
+	}
+	return "✓", fmt.Sprintf("%s, %s", count(len(r.Checks), "expectation"), made)
 }
 
 func (s *summary) add(r *simulate.Report) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -157,6 +158,9 @@ func lintPolicy(p retry.Policy, deadline time.Duration) ([]report.Hint, error) {
 
 // lintScript looks at the policy in force and at what the script says in vain.
 func lintScript(s *scripted.Script, deadline time.Duration) ([]report.Hint, error) {
+	if s.IsFleet() {
+		return lintFleet(s)
+	}
 	played, err := simulate.Play(s, simulate.Options{})
 	if err != nil {
 		return nil, err
@@ -184,6 +188,19 @@ func lintScript(s *scripted.Script, deadline time.Duration) ([]report.Hint, erro
 	}
 	if n, t, ok := unplayed(s, attemptsMade(played)); ok {
 		add("never-played", "line %d: the turn %q is never played: the turns before it answer %s, and no more are made", t.Pos.Line, t, tty.Count(n, "attempt"))
+	}
+	return hints, nil
+}
+
+// lintFleet looks at a fleet scenario and at one run of it.
+func lintFleet(s *scripted.Script) ([]report.Hint, error) {
+	result, err := simulate.RunFleet(context.Background(), s, simulate.FleetOptions{Files: os.DirFS(filepath.Dir(s.Name))})
+	if err != nil {
+		return nil, err
+	}
+	hints := diagnose(result.Scenario, result.Runs[0]).hints()
+	if len(result.Checks) == 0 {
+		hints = append(hints, report.Hint{Name: "expects-nothing", Text: "it expects nothing, so nothing can fail (add a line such as: expect recovery <= 30s)"})
 	}
 	return hints, nil
 }

@@ -112,7 +112,7 @@ func newRoot() *cobra.Command {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Simulate:", []*cobra.Command{newSchedule(), newRun()}},
+		{"Simulate:", []*cobra.Command{newSchedule(), newRun(), newFleet(), newCompare()}},
 		{"Check:", []*cobra.Command{newCheck(), newReplay(), newFmt(), newLint()}},
 		{"Other:", []*cobra.Command{newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
 	} {

@@ -68,9 +68,11 @@ type overrides struct {
 }
 
 // replayers know how each kind of saved result is made again.
-var replayers = map[string]func(input json.RawMessage, o overrides) (*report.Document, error){
-	"run": replayRun,
-	"schedule": func(input json.RawMessage, o overrides) (*report.Document, error) {
+var replayers = map[string]func(c *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error){
+	"run":     replayRun,
+	"fleet":   replayFleet,
+	"compare": replayCompare,
+	"schedule": func(_ *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error) {
 		var in scheduleInput
 		if err := json.Unmarshal(input, &in); err != nil {
 			return nil, err
@@ -133,7 +135,7 @@ func (f *replayFlags) compare(c *cobra.Command, text []byte, o overrides) (diffe
 	if !ok {
 		return difference{}, fmt.Errorf("a result of %s is not replayed; run its command again: %s", saved.Kind, tty.Command(append([]string{"retrysim"}, saved.Command...)...))
 	}
-	d, err := again(saved.Input, o)
+	d, err := again(c, saved.Input, o)
 	if err != nil {
 		return difference{}, err
 	}

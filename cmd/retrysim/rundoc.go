@@ -16,6 +16,7 @@ import (
 	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
+	"github.com/spf13/cobra"
 )
 
 // runInput is all that a run depends on: the text of the script itself, so that
@@ -62,6 +63,9 @@ func (in runInput) play() (*report.Document, *simulate.Run, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if script.IsFleet() {
+		return nil, nil, fmt.Errorf("%s is a fleet scenario (run it with: retrysim fleet %[1]s)", in.Name)
+	}
 	played, err := simulate.Play(script, simulate.Options{Policy: in.Policy, Seed: in.Seed})
 	if err != nil {
 		return nil, nil, err
@@ -90,7 +94,7 @@ func (in runInput) play() (*report.Document, *simulate.Run, error) {
 }
 
 // replayRun plays a saved run again.
-func replayRun(input json.RawMessage, o overrides) (*report.Document, error) {
+func replayRun(_ *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error) {
 	var in runInput
 	if err := json.Unmarshal(input, &in); err != nil {
 		return nil, err

@@ -280,6 +280,7 @@ const pollEvery = 1 << 15
 
 func (s *sim) loop(ctx context.Context) {
 	horizon := int64(s.scenario.Horizon)
+	tell := progressOf(ctx)
 	for {
 		e, ok := s.q.pop()
 		if !ok || e.at > horizon || e.at == horizon && e.kind() != kindTick {
@@ -287,9 +288,12 @@ func (s *sim) loop(ctx context.Context) {
 		}
 		s.now = e.at
 		s.events++
-		if s.events%pollEvery == 0 && ctx.Err() != nil {
-			s.stopped = true
-			return
+		if s.events%pollEvery == 0 {
+			if ctx.Err() != nil {
+				s.stopped = true
+				return
+			}
+			tell(time.Duration(s.now), s.events)
 		}
 		s.handle(e)
 	}

@@ -54,7 +54,7 @@ func (p picture) draw(c draw.Canvas) {
 	var lines [][]entry
 	room := vg.Length(-1)
 	for _, e := range p.legend {
-		need := thumb + 5 + style.Width(e.name) + gap
+		need := thumb + 5 + legendWidth(style, e.name) + gap
 		if need > room {
 			lines, room = append(lines, nil), width
 		}
@@ -69,10 +69,14 @@ func (p picture) draw(c draw.Canvas) {
 			part := draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{Min: vg.Point{X: x, Y: y - 5}, Max: vg.Point{X: x + thumb, Y: y + 5}}}
 			e.Thumbnail(&part)
 			c.FillText(style, vg.Point{X: x + thumb + 5, Y: y}, e.name)
-			x += thumb + 5 + style.Width(e.name) + gap
+			x += thumb + 5 + legendWidth(style, e.name) + gap
 		}
 	}
 }
+
+// legendWidth is how much room a name gets: more than the library's font takes,
+// for a browser may show the picture in a wider one.
+func legendWidth(style text.Style, name string) vg.Length { return style.Width(name) * 1.15 }
 
 // The colours of Okabe and Ito (2008), which people who are colour-blind can
 // tell apart.

@@ -23,6 +23,9 @@ type Lines struct {
 	Lines  []Line  `json:"lines"`
 	Faults []Fault `json:"faults"` // shaded
 	Levels []Level `json:"levels"` // dashed
+	// Picture says that it is drawn as a picture only: a terminal has other
+	// charts to show.
+	Picture bool `json:"-"`
 }
 
 // Line is one curve.
@@ -78,6 +81,9 @@ func (l Lines) bounds() (lo, hi, top float64) {
 // Text draws the lines for a terminal: in each column the largest value, for
 // the peaks are what matters.
 func (l Lines) Text(s tty.Style) string {
+	if l.Picture {
+		return ""
+	}
 	lo, hi, top := l.bounds()
 	const margin = 10
 	width := max(min(s.Width, 110)-margin-2, 20)

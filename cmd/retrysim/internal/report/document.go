@@ -61,6 +61,7 @@ const (
 	None Mark = iota // nothing was judged
 	Good
 	Bad
+	Expected // as bad as it was expected to be: nothing failed
 )
 
 // Table is a table for people.
@@ -138,7 +139,7 @@ func (d *Document) JSON() ([]byte, error) {
 		Verdict: verdict{Text: d.Verdict.Text}, Checks: orEmpty(d.Checks), Hints: orEmpty(d.Hints),
 	}
 	if d.Verdict.Mark != None {
-		ok := d.Verdict.Mark == Good
+		ok := d.Verdict.Mark != Bad
 		e.Verdict.OK = &ok
 	}
 	var err error

@@ -84,7 +84,7 @@ func (d *Document) HTML() ([]byte, error) {
 	}
 	p := page{
 		Version: Version(), Kind: d.Kind, Title: d.Title, Verdict: d.Verdict.Text, Symbol: d.Verdict.Mark.symbol(),
-		Mark:  []string{None: "none", Good: "good", Bad: "bad"}[d.Verdict.Mark],
+		Mark:  []string{None: "none", Good: "good", Bad: "bad", Expected: "none"}[d.Verdict.Mark],
 		Notes: d.Notes, Hints: d.Hints, Style: template.CSS(pageStyle), Script: template.JS(pageScript),
 	}
 	if len(d.Command) > 0 {

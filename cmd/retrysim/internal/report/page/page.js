@@ -38,11 +38,16 @@
     return function (u) {
       var c = u.ctx;
       c.save();
-      c.fillStyle = 'rgba(136,136,136,.2)';
       chart.faults.forEach(function (f) {
         var a = Math.max(u.valToPos(f.from, 'x', true), u.bbox.left);
         var b = Math.min(u.valToPos(f.to, 'x', true), u.bbox.left + u.bbox.width);
-        if (b > a) { c.fillRect(a, u.bbox.top, b - a, u.bbox.height); }
+        if (b <= a) { return; }
+        c.fillStyle = 'rgba(136,136,136,.2)';
+        c.fillRect(a, u.bbox.top, b - a, u.bbox.height);
+        c.fillStyle = css('--dim');
+        c.font = 12 * devicePixelRatio + 'px system-ui, sans-serif';
+        c.textBaseline = 'top';
+        c.fillText(f.name, b + 4, u.bbox.top + 4);
       });
       c.restore();
     };

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
+	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate"
+	"github.com/retrykit/retrykit/simulate/fleet"
+	"github.com/spf13/cobra"
+)
+
+type fleetFlags struct {
+	policy string
+	seed   uint64
+	runs   int
+	outputFlags
+}
+
+func newFleet() *cobra.Command {
+	var f fleetFlags
+	c := &cobra.Command{
+		Use:   "fleet SCENARIO|-",
+		Short: "Let many clients meet one server in bad weather",
+		Long: `Let many clients meet one server in bad weather: a scenario file says how calls arrive, what
+the server can do, and what goes wrong. The answer says whether the fleet recovers, and if
+not, which loop keeps it down and what one change would do about it, tried in a run.
+
+--policy takes a policy, or the scenario's own with some keys otherwise, and behind a +
+what all calls share: budget=10%, budget=aws, breaker=5/30s or throttle=2. The exit status
+is 1 if an expectation of the scenario fails.`,
+		Example: `  retrysim fleet examples/outage.retry
+  retrysim fleet examples/outage.retry -p scenario+budget=10%
+  retrysim fleet examples/outage.retry -p scenario,jitter=full --runs 20 -o outage.html`,
+		Args:              exactlyOne("scenario", "a file with a line such as fleet for=10m, or - for standard input"),
+		ValidArgsFunction: completeScripts,
+		RunE:              func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
+	}
+	c.Flags().StringVarP(&f.policy, "policy", "p", "", "let the clients do this instead (a policy, or scenario,KEY=VALUE; +budget=10%)")
+	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "use this seed, not the scenario's")
+	c.Flags().IntVar(&f.runs, "runs", 1, "run so many times, with the seeds from the first on")
+	f.outputFlags.add(c)
+	complete(c, "policy", completePolicies)
+	return c
+}
+
+func (f *fleetFlags) run(c *cobra.Command, file string) error {
+	if err := f.outputFlags.check(); err != nil {
+		return err
+	}
+	in, err := readFleet(c, file)
+	if err != nil {
+		return err
+	}
+	if err := checkRuns(f.runs); err != nil {
+		return err
+	}
+	in.Runs = f.runs
+	if c.Flags().Changed("policy") {
+		v, err := parseVariant(c, f.policy)
+		if err != nil {
+			return err
+		}
+		in.Variant = &v
+	}
+	if c.Flags().Changed("seed") {
+		in.Seed = &f.seed
+	}
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	d, result, err := in.document(ctx, c)
+	if err != nil {
+		return err
+	}
+	d.Command = in.command(file, result.Seed)
+	if err := f.outputFlags.write(c, d); err != nil {
+		return err
+	}
+	switch {
+	case result.Interrupted:
+		return errInterrupted
+	case !result.OK():
+		return errFailed
+	}
+	return nil
+}
+
+func checkRuns(n int) error {
+	if n < 1 || n > 100_000 {
+		return fmt.Errorf("--runs: %d, outside 1 to 100000", n)
+	}
+	return nil
+}
+
+// fleetInput is all that a fleet's result depends on, but for recordings that
+// the scenario names: those are read again.
+type fleetInput struct {
+	Name    string   `json:"name"`
+	Script  string   `json:"script"`
+	SHA256  string   `json:"sha256"`  // of the script
+	Variant *variant `json:"variant"` // null: what the scenario says
+	Seed    *uint64  `json:"seed"`    // null: the scenario's, or 1
+	Runs    int      `json:"runs"`
+}
+
+func newFleetInput(name, text string) fleetInput {
+	sum := sha256.Sum256([]byte(text))
+	return fleetInput{Name: name, Script: text, SHA256: hex.EncodeToString(sum[:]), Runs: 1}
+}
+
+// readFleet reads a scenario and makes sure that it is one.
+func readFleet(c *cobra.Command, file string) (fleetInput, error) {
+	name, text, err := readFile(c, file)
+	if err != nil {
+		return fleetInput{}, err
+	}
+	in := newFleetInput(name, text)
+	_, err = in.script()
+	return in, err
+}
+
+func (in fleetInput) script() (*scripted.Script, error) {
+	s, err := scripted.Parse(in.Name, in.Script)
+	if err == nil && !s.IsFleet() {
+		err = fmt.Errorf("%s plays single calls (play it with: retrysim run %[1]s; a fleet has a line such as: fleet for=10m)", in.Name)
+	}
+	return s, err
+}
+
+// files is where recordings are looked for.
+func (in fleetInput) files() fs.FS { return os.DirFS(filepath.Dir(in.Name)) }
+
+// command returns the words that run the same.
+func (in fleetInput) command(file string, seed uint64) []string {
+	words := []string{"fleet", file}
+	if in.Variant != nil {
+		words = append(words, "--policy", in.Variant.String())
+	}
+	words = append(words, "--seed", fmt.Sprint(seed))
+	if in.Runs > 1 {
+		words = append(words, "--runs", fmt.Sprint(in.Runs))
+	}
+	return words
+}
+
+// simulate runs the scenario.
+func (in fleetInput) simulate(ctx context.Context, c *cobra.Command) (*simulate.FleetResult, error) {
+	script, err := in.script()
+	if err != nil {
+		return nil, err
+	}
+	o := simulate.FleetOptions{Seed: in.Seed, Files: in.files()}
+	if in.Variant != nil {
+		o.Alter = func(sc *fleet.Scenario) { *sc, err = in.Variant.apply(*sc) }
+	}
+	sc, e := simulate.Scenario(script, o)
+	if e != nil {
+		return nil, e
+	}
+	p := newProgress(c, in.Runs, sc.Horizon)
+	defer p.clear()
+	o.Runs = in.Runs
+	result, e := simulate.RunFleet(p.watch(ctx), script, o)
+	if err != nil {
+		return nil, err
+	}
+	return result, e
+}
+
+// document runs the scenario and says what there is to say of it.
+func (in fleetInput) document(ctx context.Context, c *cobra.Command) (*report.Document, *simulate.FleetResult, error) {
+	result, err := in.simulate(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := fleetView{in: in, result: result, first: result.Runs[0]}
+	d, err := v.document(ctx)
+	return d, result, err
+}
+
+// replayFleet runs a saved fleet again.
+func replayFleet(c *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error) {
+	var in fleetInput
+	if err := json.Unmarshal(input, &in); err != nil {
+		return nil, err
+	}
+	if o.policy != nil {
+		text := o.policy.String()
+		in.Variant = &variant{Name: text, Base: &text}
+	}
+	if o.seed != nil {
+		in.Seed = o.seed
+	}
+	d, _, err := in.document(c.Context(), c)
+	return d, err
+}

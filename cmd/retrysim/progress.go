@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
+	"github.com/retrykit/retrykit/simulate/fleet"
+	"github.com/spf13/cobra"
+)
+
+// progress shows a person who waits how far a simulation is: one line on
+// standard error, if that is a terminal, from half a second on, in virtual
+// time. This is the one place of the command that looks at the wall clock, and
+// nothing of it reaches a result.
+type progress struct {
+	out   io.Writer // nil: nobody watches
+	style tty.Style
+	runs  int           // how many there are
+	done  int           // how many are over
+	each  time.Duration // the virtual time of one
+	began time.Time
+	shown time.Time
+	wrote bool
+	past  int64 // events of the runs that are over
+
+	mu sync.Mutex // runs may be side by side
+}
+
+// How long a run lasts before it is talked about, and how often it is.
+const (
+	progressAfter = 500 * time.Millisecond
+	progressEvery = 100 * time.Millisecond
+)
+
+// newProgress watches so many runs of a scenario.
+func newProgress(c *cobra.Command, runs int, each time.Duration) *progress {
+	p := &progress{runs: runs, each: each, began: time.Now(), style: styleOf(c, c.ErrOrStderr())}
+	quiet, _ := c.Flags().GetBool("quiet")
+	if w := c.ErrOrStderr(); isTerminal(w) && !quiet {
+		p.out = w
+	}
+	return p
+}
+
+// watch returns a context whose runs move the progress on.
+func (p *progress) watch(ctx context.Context) context.Context {
+	if p.out == nil {
+		return ctx
+	}
+	return fleet.WithProgress(ctx, func(at time.Duration, events int64) { p.show(time.Now(), at, events) })
+}
+
+func (p *progress) show(now time.Time, at time.Duration, events int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.began) < progressAfter || now.Sub(p.shown) < progressEvery {
+		return
+	}
+	p.shown, p.wrote = now, true
+	fmt.Fprintf(p.out, "\r%s\x1b[K", p.style.Text(p.line(now.Sub(p.began), at, events)))
+}
+
+// line says how far it is: the virtual time, a bar, the events per second and
+// how long it will take.
+func (p *progress) line(elapsed, at time.Duration, events int64) string {
+	share := (float64(p.done) + float64(at)/float64(max(p.each, 1))) / float64(max(p.runs, 1))
+	share = min(max(share, .001), 1)
+	const width = 20
+	bar := strings.Repeat("█", int(share*width)) + strings.Repeat("·", width-int(share*width))
+	rest := time.Duration(float64(elapsed) * (1 - share) / share).Round(time.Second)
+	perSecond := float64(p.past+events) / elapsed.Seconds()
+	runs := ""
+	if p.runs > 1 {
+		runs = fmt.Sprintf("run %d of %d  ", min(p.done+1, p.runs), p.runs)
+	}
+	return fmt.Sprintf("%s%v of %v virtual  %s  %.1fM events/s  eta %v", runs, tty.Short(at.Round(100*time.Millisecond)), p.each, bar, perSecond/1e6, rest)
+}
+
+// next says that a run is over.
+func (p *progress) next(events int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	p.past += events
+}
+
+// clear takes the line away.
+func (p *progress) clear() {
+	if p.wrote {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+}
