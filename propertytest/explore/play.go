@@ -204,7 +204,7 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 		_, endless := v.(tooMany)
 		switch {
 		case endless || c.endless:
-			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Stuck, Error: fmt.Sprintf("%d attempts, and no end of them", c.attempts)})
+			p.goesOn(c)
 		case gaveUp:
 			panic(report)
 		case v != nil:
@@ -212,6 +212,9 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 		}
 	}()
 	stream, err := make(c)
+	if c.endless { // on another goroutine, which has been ended
+		p.goesOn(c)
+	}
 	end := trace.Event{Kind: trace.End, Is: p.identify(c, err)}
 	if err != nil {
 		end.Error = err.Error()
@@ -227,6 +230,11 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 		p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: "neither a stream nor an error was returned"})
 	}
 	returned = true
+}
+
+// goesOn notes that there were too many attempts.
+func (p *playing) goesOn(c *caller) {
+	p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Stuck, Error: fmt.Sprintf("%d attempts, and no end of them", c.attempts)})
 }
 
 // panickedAt returns the calls that led to the panic which is being recovered,

@@ -68,6 +68,9 @@ func Delay(newDelay func(Env) func(attempt int) time.Duration) Subject {
 // IsClockless reports whether the subject waits on the clock of package time.
 func (s Subject) IsClockless() bool { return s.clockless }
 
+// IsDelay reports whether the subject only says how long to wait.
+func (s Subject) IsDelay() bool { return s.delay != nil }
+
 // streams reports whether the subject hands out streams.
 func (s Subject) streams() bool { return s.model != nil }
 
