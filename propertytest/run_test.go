@@ -88,7 +88,7 @@ func TestAgain(t *testing.T) {
 	}
 	out, passed := child(t, "TestAgain")
 	require.False(t, passed)
-	const again = "RETRYKIT_SCRIPT='policy exp:base=1s,cap=none,jitter=none,retry-after=ignore,attempts=2; transient forever' go test -run '^TestAgain$/^attempts$/^extra-attempt$' github.com/retrykit/retrykit/propertytest\n"
+	const again = "RETRYKIT_SCRIPT='policy exp:base=1s,cap=none,jitter=none,attempts=2,retry-after=ignore; transient forever' go test -run '^TestAgain$/^attempts$/^extra-attempt$' github.com/retrykit/retrykit/propertytest\n"
 	require.Contains(t, out, again)
 
 	script := strings.TrimPrefix(again[:strings.Index(again, "' go test")], "RETRYKIT_SCRIPT='")
