@@ -57,7 +57,7 @@ var rooms = []room{
 		why: "rules over a trace serve the command too: no rapid, no testing"},
 	{folder: "simulate/fleet", ours: []string{"retry"},
 		why: "the engine knows the decision and the limits, and neither scripts nor clocks"},
-	{folder: "simulate", ours: []string{"retry", "retry/", "fakeclock", "scripted", "propertytest/verdict", "simulate/fleet"}, theirs: []string{clockwork},
+	{folder: "simulate", ours: []string{"retry", "retry/", "fakeclock", "scripted", "propertytest/verdict", "simulate/fleet"}, theirs: []string{clockwork, "gonum.org/v1/gonum/"},
 		why: "calls the production decision and no copy of it"},
 	{folder: "propertytest/explore", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/wire", "simulate", "propertytest/verdict"}, theirs: []string{clockwork},
 		why: "the command fuzzes without rapid and testing"},

@@ -48,7 +48,7 @@ func Fleet(s *scripted.Script) (*FleetResult, error) {
 
 // RunFleet runs a fleet scenario. An error is that of [Scenario]. When the
 // context ends, the result holds the runs until then, the last one as far as it
-// got.
+// got. Several runs use all processors.
 func RunFleet(ctx context.Context, s *scripted.Script, o FleetOptions) (*FleetResult, error) {
 	sc, err := Scenario(s, o)
 	if err != nil {
@@ -58,12 +58,11 @@ func RunFleet(ctx context.Context, s *scripted.Script, o FleetOptions) (*FleetRe
 		o.Alter(&sc)
 	}
 	r := &FleetResult{Scenario: sc, Seed: pick(o.Seed, s.Seed, DefaultSeed)}
-	for k := range max(o.Runs, 1) {
-		run, err := fleet.Run(ctx, sc, r.Seed+uint64(k))
-		if err != nil {
-			return nil, err
-		}
-		run.Seed = r.Seed + uint64(k)
+	runs := make([]*fleet.Result, max(o.Runs, 1))
+	parallel(len(runs), func(k int) {
+		runs[k], _ = fleet.Run(ctx, sc, r.Seed+uint64(k)) // the scenario is valid
+	})
+	for _, run := range runs {
 		r.Runs = append(r.Runs, run)
 		if run.Interrupted {
 			r.Interrupted = true

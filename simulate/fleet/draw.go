@@ -81,3 +81,9 @@ func (s Share) of(n int64) int64 {
 type words struct{ word uint64 }
 
 func (w *words) Uint64() uint64 { return w.word }
+
+// SeedOf returns the seed of a replicate of a cell of a sweep: unrelated to
+// those of all others.
+func SeedOf(master, cell, replicate uint64) uint64 {
+	return mix(mix(mix(master)+cell) + replicate)
+}

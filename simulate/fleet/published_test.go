@@ -209,6 +209,8 @@ func TestPublishedWhatBackoffIsFor(t *testing.T) {
 		}{{"no backoff", fixed(4), 0}, {"backoff", backoff, waits}} {
 			var openLoad, closedLoad, calls measured
 			sc := constantFailure(p, 100, tt.policy, Limit{})
+			// No call is cut off: the last ones have time to end.
+			sc.Groups[0].Arrivals[0].Steps = append(sc.Groups[0].Arrivals[0].Steps, Step{At: sc.Horizon - time.Second})
 			play(t, sc, repeat(4, 20), func(r *Result) {
 				openLoad.add(float64(r.Total.Attempts()) / float64(r.Total.Calls))
 			})
@@ -304,14 +306,15 @@ func TestPublishedMetastability(t *testing.T) {
 		sc              Scenario
 		good, attempts  float64
 		recovery, slack float64 // seconds; recovery < 0: never
+		oneSeed         float64 // 1: the figure is that of one run
 	}{
-		{"280/s, one retry", hotOS(280, once), 0, 560, -1, 0},
-		{"280/s, no retry", hotOS(280, fixed(1)), 280, 280, 125, 5},
-		{"280/s, 10 % budget per success", perSuccess, 280, 280, 131, 12},
-		{"280/s, expired work dropped", drop, 280, 280, 22, 12},
-		{"280/s, LIFO", lifo, 280, 280, 0, 1},
-		{"280/s, jittered backoff", hotOS(280, jittered), 0, 560, -1, 0},
-		{"140/s, one retry", hotOS(140, once), 140, 140, 118, 5},
+		{"280/s, one retry", hotOS(280, once), 0, 560, -1, 0, 0},
+		{"280/s, no retry", hotOS(280, fixed(1)), 280, 280, 125, 5, 0},
+		{"280/s, 10 % budget per success", perSuccess, 280, 280, 131, 0, 1},
+		{"280/s, expired work dropped", drop, 280, 280, 22, 0, 1},
+		{"280/s, LIFO", lifo, 280, 280, 0, 1, 0},
+		{"280/s, jittered backoff", hotOS(280, jittered), 0, 560, -1, 0, 0},
+		{"140/s, one retry", hotOS(140, once), 140, 140, 118, 5, 0},
 	} {
 		var good, attempts, recovery measured
 		play(t, tt.sc, repeat(6, 40), func(r *Result) {
@@ -326,7 +329,7 @@ func TestPublishedMetastability(t *testing.T) {
 		good.within(t, tt.good, 4*good.se()+.02*tt.good, "%s: goodput per second, nine minutes later", tt.name)
 		attempts.within(t, tt.attempts, 4*attempts.se()+.02*tt.attempts, "%s: attempts per second", tt.name)
 		if tt.recovery >= 0 {
-			recovery.within(t, tt.recovery, 4*recovery.se()+tt.slack, "%s: recovery, s", tt.name)
+			recovery.within(t, tt.recovery, 4*recovery.se()+tt.slack+2*tt.oneSeed*recovery.deviation(), "%s: recovery, s", tt.name)
 		}
 	}
 	// The threshold is C/n.

@@ -125,7 +125,8 @@ type Area struct {
 	Lo uint64 `json:"lo"`
 }
 
-func (a *Area) add(n, d uint64) {
+// Add adds n·d.
+func (a *Area) Add(n, d uint64) {
 	hi, lo := bits.Mul64(n, d)
 	var carry uint64
 	a.Lo, carry = bits.Add64(a.Lo, lo, 0)

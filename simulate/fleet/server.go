@@ -106,8 +106,8 @@ func (v *server) init(sc *Scenario) {
 // account adds the time since the last change to the areas.
 func (v *server) account(now int64) {
 	if d := uint64(now - v.accounted); d > 0 {
-		v.waitingArea.add(uint64(v.waiting), d)
-		v.servingArea.add(uint64(v.serving), d)
+		v.waitingArea.Add(uint64(v.waiting), d)
+		v.servingArea.Add(uint64(v.serving), d)
 		v.accounted = now
 	}
 }
@@ -304,4 +304,17 @@ func (s *sim) write(i, gen uint32) {
 		k = kindOK
 	}
 	s.q.push(at(saturating(s.now, s.hop(i, forHop3)), i, k, gen))
+}
+
+// Capacity returns how many requests the server takes per second, 0 if that is
+// without bound or depends on the load.
+func (s Server) Capacity() Rate {
+	mean := s.Service.Mean()
+	switch {
+	case s.Rate > 0:
+		return s.Rate
+	case s.Workers == 0 || mean == 0 || s.PerConcurrent > 0:
+		return 0
+	}
+	return Rate(float64(s.Workers) / mean.Seconds() * float64(PerSecond))
 }

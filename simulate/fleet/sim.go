@@ -21,7 +21,9 @@ func run(ctx context.Context, sc Scenario, seed uint64, q queue) (*Result, error
 	}
 	s := newSim(&sc, seed, q)
 	s.loop(ctx)
-	return s.result(), nil
+	r := s.result()
+	r.Seed = seed
+	return r, nil
 }
 
 // sim is a run.

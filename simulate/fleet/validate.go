@@ -140,10 +140,10 @@ func (s Share) String() string {
 func (c *checker) scenario() {
 	c.at(PartScenario, 0, 0)
 	sc := c.sc
-	c.want(sc.Horizon > 0, "horizon", "is %v: say how long to simulate, such as 10m", sc.Horizon)
-	c.want(sc.Interval >= 0, "interval", "is negative: %v", sc.Interval)
+	c.want(sc.Horizon > 0, "for", "is %v: say how long to simulate, such as 10m", sc.Horizon)
+	c.want(sc.Interval >= 0, "every", "is negative: %v", sc.Interval)
 	if interval := cmp.Or(sc.Interval, time.Second); interval > 0 {
-		c.want(int64(sc.Horizon/interval) < maxIntervals, "interval", "%v in %v makes %d steps, %d are allowed", interval, sc.Horizon, sc.Horizon/interval, maxIntervals)
+		c.want(int64(sc.Horizon/interval) < maxIntervals, "every", "%v in %v makes %d steps, %d are allowed", interval, sc.Horizon, sc.Horizon/interval, maxIntervals)
 	}
 	c.want(len(sc.Groups) > 0, "clients", "there are none: nothing would happen")
 	c.want(len(sc.Groups) <= maxGroups, "clients", "%d groups, %d are allowed", len(sc.Groups), maxGroups)
@@ -286,7 +286,7 @@ func (c *checker) server() {
 	c.want(s.PerConcurrent >= 0, "per-concurrent", "is negative: %v", s.PerConcurrent)
 	c.want(s.PerConcurrent == 0 || s.Rate == 0, "per-concurrent", "goes with workers, not with a rate")
 	c.dist("service", s.Service)
-	c.dist("hop", s.Hop)
+	c.dist("network", s.Hop)
 	if s.Retry != nil {
 		c.dist("retry-after", *s.Retry)
 	}
@@ -294,7 +294,7 @@ func (c *checker) server() {
 	if s.Contention {
 		plain := Server{Hop: s.Hop, Contention: true}
 		c.want(*s == plain && len(c.sc.Limiters) == 0, "contention", "a contended row has no workers, queue, limits or failures")
-		c.want(s.Hop != Dist{}, "hop", "a contended row needs a network, or every write would succeed")
+		c.want(s.Hop != Dist{}, "network", "a contended row needs a network, or every write would succeed")
 	}
 }
 
