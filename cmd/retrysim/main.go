@@ -113,8 +113,8 @@ func newRoot() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Simulate:", []*cobra.Command{newSchedule(), newRun(), newFleet(), newCompare()}},
-		{"Check:", []*cobra.Command{newCheck(), newReplay(), newFmt(), newLint()}},
-		{"Other:", []*cobra.Command{newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
+		{"Check:", []*cobra.Command{newCheck(), newFuzz(), newReplay(), newFmt(), newLint()}},
+		{"Other:", []*cobra.Command{newExplain(), newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {
