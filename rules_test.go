@@ -119,6 +119,7 @@ var banned = map[string]string{
 var exempt = map[string]string{
 	"retry/entropy.go":           "rand: the seed of a retrier that was given none",
 	"propertytest/bubble.go":     "time: in a bubble it is virtual; the watchdog runs outside, when virtual time does not",
+	"propertytest/isolate.go":    "time: another process is waited for, whose time is real",
 	"propertytest/httpbubble.go": "time: in a bubble it is virtual; the watchdog runs outside, when virtual time does not",
 	"fakeclock/watchdog.go":      "time: the watchdog of stalls runs when virtual time does not",
 

@@ -1,8 +1,10 @@
 package propertytest
 
 import (
-	"github.com/retrykit/retrykit/propertytest/explore"
 	"testing"
+
+	"github.com/retrykit/retrykit/propertytest/explore"
 )
 
-func Relations(t *testing.T, s explore.Subject, o explore.Options) {}
+// relate asks for relations between scenarios.
+func relate(t *testing.T, s explore.Subject, o explore.Options) []told { return nil }

@@ -26,8 +26,9 @@ const ScriptVariable = "RETRYKIT_SCRIPT"
 // script alone.
 //
 // States that the suite should have brought the code into, and did not, fail
-// too: the rules about them would pass and say nothing. With them come
-// relations between two scenarios, drawn by rapid: see [Relations].
+// too: the rules about them would pass and say nothing. Code that keeps all
+// rules is asked for relations between two scenarios, drawn by rapid, such as
+// "relation/later-turns".
 //
 // Every scenario runs in a bubble of testing/synctest, so the code may use
 // goroutines, channels and, if it is [explore.Clockless], package time. What it
@@ -41,19 +42,23 @@ const ScriptVariable = "RETRYKIT_SCRIPT"
 // [Isolate].
 func Run(t *testing.T, s explore.Subject, o explore.Options) {
 	t.Helper()
-	text, again := os.LookupEnv(ScriptVariable)
-	if again {
-		show(t, replay(t, s, o, text))
-		return
-	}
-	c := conclude(t, search(t, s, o))
-	show(t, c)
-	if !c.broken && !s.IsDelay() {
-		Relations(t, s, o)
-	}
+	show(t, judge(t, s, o))
 }
 
-// runner returns the options with what plays in bubbles.
+// judge tries the subject and says what came of it.
+func judge(t *testing.T, s explore.Subject, o explore.Options) conclusion {
+	t.Helper()
+	if text, ok := os.LookupEnv(ScriptVariable); ok {
+		return replay(t, s, o, text)
+	}
+	c := conclude(t, search(t, s, o))
+	if !c.broken && len(c.Fatal) == 0 {
+		c.Rules = append(c.Rules, relate(t, s, o)...)
+	}
+	return c
+}
+
+// inBubbles returns the options with what plays in bubbles.
 func inBubbles(t *testing.T, o explore.Options, follow bool) explore.Options {
 	if o.Run == nil {
 		o.Run = newBubbles(t, follow, max(o.Seed, 1)).run
@@ -94,7 +99,7 @@ func replay(t *testing.T, s explore.Subject, o explore.Options, text string) con
 	t.Helper()
 	script, err := scripted.Parse(ScriptVariable, text)
 	if err != nil {
-		t.Fatalf("propertytest: the scenario in the environment variable %s:\n%v", ScriptVariable, err)
+		return conclusion{Fatal: []string{fmt.Sprintf("propertytest: the scenario in the environment variable %s:\n%v", ScriptVariable, err)}}
 	}
 	r := explore.Replay(s, inBubbles(t, o, s.IsClockless()), script)
 	c := conclude(t, r)
