@@ -417,36 +417,38 @@ func (p *dumbPlayer) next(r scripted.Request) (scripted.Answer, string) {
 func TestPlayingAgainstTheDumbPlayer(t *testing.T) {
 	seen := make(map[string]bool)
 	rapid.Check(t, func(t *rapid.T) {
-		s := scripts.Draw(t, "script")
-		player, dumb := scripted.NewPlayer(parse(t, scripted.Format(s))), newDumbPlayer(s)
-		values := []string{"", "x"}
-		for _, l := range s.Lanes {
-			for _, c := range l.When {
-				values = append(values, c.Value, strings.TrimSuffix(c.Value, "*")+"y")
+		for range 10 {
+			s := scripts.Draw(t, "script")
+			player, dumb := scripted.NewPlayer(parse(t, scripted.Format(s))), newDumbPlayer(s)
+			values := []string{"", "x"}
+			for _, l := range s.Lanes {
+				for _, c := range l.When {
+					values = append(values, c.Value, strings.TrimSuffix(c.Value, "*")+"y")
+				}
 			}
-		}
-		value := rapid.SampledFrom(values)
-		for range rapid.IntRange(1, 30).Draw(t, "requests") {
-			agent := value.Draw(t, "agent")
-			r := scripted.Request{
-				Call:   rapid.SampledFrom([]uint64{1, 0, 2, 3}).Draw(t, "call"),
-				Model:  value.Draw(t, "model"),
-				Path:   value.Draw(t, "path"),
-				Header: func(name string) string { return map[string]string{"x-agent": agent}[name] },
+			value := rapid.SampledFrom(values)
+			for range rapid.IntRange(1, 30).Draw(t, "requests") {
+				agent := value.Draw(t, "agent")
+				r := scripted.Request{
+					Call:   rapid.SampledFrom([]uint64{1, 0, 2, 3}).Draw(t, "call"),
+					Model:  value.Draw(t, "model"),
+					Path:   value.Draw(t, "path"),
+					Header: func(name string) string { return map[string]string{"x-agent": agent}[name] },
+				}
+				want, wrong := dumb.next(r)
+				got, err := player.Next(r)
+				outcome := ""
+				switch {
+				case errors.As(err, new(*scripted.UsedUpError)):
+					outcome = "used up"
+				case errors.As(err, new(*scripted.NoLaneError)):
+					outcome = "no lane"
+				}
+				if outcome != wrong || !assert.ObjectsAreEqual(want, got.Answer) {
+					t.Fatalf("%v of\n%s\nfound %v, %v, want %v, %s", r, scripted.Format(s), got.Answer, err, want, wrong)
+				}
+				seen[wrong] = true
 			}
-			want, wrong := dumb.next(r)
-			got, err := player.Next(r)
-			outcome := ""
-			switch {
-			case errors.As(err, new(*scripted.UsedUpError)):
-				outcome = "used up"
-			case errors.As(err, new(*scripted.NoLaneError)):
-				outcome = "no lane"
-			}
-			if outcome != wrong || !assert.ObjectsAreEqual(want, got.Answer) {
-				t.Fatalf("%v of\n%s\nfound %v, %v, want %v, %s", r, scripted.Format(s), got.Answer, err, want, wrong)
-			}
-			seen[wrong] = true
 		}
 	})
 	assert.Len(t, seen, 3, "every outcome came up")
