@@ -192,7 +192,6 @@ func (p *parser) finish() {
 	lanes := s.lanes()
 	if len(lanes) == 0 {
 		top := Pos{Line: p.first, Col: 1}
-		p.src = ""
 		p.failAt(top, 0, p.lineAt(top), `no turns: a script says what the model does on each call, such as: transient:50; ok "hi"`)
 		return
 	}

@@ -110,6 +110,9 @@ var bad = []struct {
 	{text: "hang 5s", at: 5, length: 2, say: "unexpected"},
 	{text: "timeout atempt=1s", at: 8, length: 6, say: `did you mean "attempt"?`},
 	{text: "policy exp:jiter=none", at: 11, length: 5, say: `did you mean "jitter"?`},
+	{text: "expect total in 1s..x", at: 20, length: 1, say: "want a duration"},
+	{text: "expect attempts in x..3", at: 19, length: 1, say: "want a whole number"},
+	{text: `lane "open`, at: 5, length: 5, say: "a string ends on its line", eatsTheRest: true},
 	{text: `ok "open`, at: 3, length: 5, say: "a string ends on its line", eatsTheRest: true},
 }
 
@@ -141,6 +144,22 @@ func TestAnErrorStandsWhereTheMistakeIs(t *testing.T) {
 			t.Fatalf("%q does not say %q", errs[0].Msg, b.say)
 		}
 	})
+}
+
+// Of a statement with more than one mistake the first is reported. (A timeout
+// and a status have fields, each of which may be wrong.)
+func TestOneErrorAStatement(t *testing.T) {
+	for _, b := range bad {
+		if strings.HasPrefix(b.text, "timeout") || strings.HasPrefix(b.text, "429 ") || strings.HasPrefix(b.text, "503 retry") {
+			continue
+		}
+		for _, more := range []string{" what", ` "x"`, " ) (", " x2 x3 after", " 1..2", " =="} {
+			_, err := scripted.Parse("script", b.text+more)
+			var errs scripted.SyntaxErrors
+			require.ErrorAs(t, err, &errs)
+			assert.Len(t, errs, 1, b.text+more)
+		}
+	}
 }
 
 // What follows in later lines does not move an error, whatever it is.
@@ -458,6 +477,7 @@ func FuzzParse(f *testing.F) {
 	for _, b := range bad {
 		f.Add(b.text)
 	}
+	f.Add("\xff\xfeo\x00k\x00\n\x00")
 	f.Add("\ufeffcall { transient; ok \"a\" cut }\r\nlane \"x\" when model=a* {\n\tok\n}\nexpect wait[*] in 1s..2s # c\n")
 	f.Fuzz(func(t *testing.T, text string) { checkAnyText(t, text) })
 }
