@@ -114,6 +114,20 @@ func TestAStreamInFull(t *testing.T) {
 	assert.Zero(t, m.Open())
 }
 
+func TestWhyAStreamFinishes(t *testing.T) {
+	for script, want := range map[string]retry.FinishReason{
+		`ok "a"`: retry.EndTurn, "ok": retry.EndTurn, `ok tool x() "a"`: retry.ToolUse, "ok interleaved(tool a() tool b())": retry.ToolUse,
+		`ok tool x() finish max_tokens`: retry.MaxTokens, `ok usage(in=1) finish "refusal"`: "refusal", "ok usage(out=1)": retry.EndTurn,
+	} {
+		m, _ := model(t, script)
+		s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
+		require.NoError(t, err)
+		chunks, err := collect(s)
+		require.NoError(t, err)
+		assert.Equal(t, want, chunks[len(chunks)-1].(retry.TurnFinished).Reason, script)
+	}
+}
+
 func TestInterleavedToolCalls(t *testing.T) {
 	m, clock := model(t, "ok tool x() interleaved(tool a(\"[1,\" pause 1s \"2]\") tool b id=k(\"[3]\") tool c()) \"t\"; "+
 		"ok interleaved(tool a(\"[1,\" \"2]\") tool b(\"[3,\")) cut")

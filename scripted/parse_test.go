@@ -252,6 +252,9 @@ func TestFormatOfWhatWasNeverText(t *testing.T) {
 	s = parse(t, "# prose\nok\n\nreset # why\n")
 	s.Turns[0], s.Turns[1] = s.Turns[1], s.Turns[0]
 	assert.Equal(t, "# prose\n\n# why\n\nreset\nok\n", scripted.Format(s))
+	s = parse(t, "ok\n\nreset\n\n\nhang\n")
+	s.Turns[0], s.Turns[1] = s.Turns[1], s.Turns[0]
+	assert.Equal(t, "reset\nok\nhang\n", scripted.Format(s), "no blank line of another order")
 	s = parse(t, "# prose\nok # why\n")
 	s.Turns = append(s.Turns, scripted.Turn{Answer: scripted.Reset{}})
 	s.Seed = &seed
@@ -352,6 +355,11 @@ func TestLimits(t *testing.T) {
 		{"ok after .5s", "ok after 5", "after needs a duration"},
 		{"ok pause 1ns", "ok pause 0s", "above 0"},
 		{"timeout total=1ns; ok", "timeout total=0s; ok", "above 0"},
+		{"timeout total=1ns; ok", "timeout; ok", "want attempt=DURATION"},
+		{"cancel at 1s; ok", "cancel after 1s; ok", "cancel at 1.5s"},
+		{"permanent: x; ok", "permanent:; ok", "permanent: needs a reason"},
+		{"permanent: x # c", "permanent: # c", "permanent: needs a reason"},
+		{"ok usage(in=1) finish aborted", "ok usage(in=1) finish aborted usage(out=1)", "unexpected"},
 		{"ok usage(in=9223372036854775807)", "ok usage(in=9223372036854775808)", "number of tokens"},
 		{"ok usage(in=1)", "ok usage(in=0)", "number of tokens"},
 		{"ok; expect attempts == 9223372036854775807", "ok; expect attempts == 9223372036854775808", "whole number"},

@@ -3,6 +3,7 @@ package simulate_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 )
@@ -123,6 +125,11 @@ func TestEveryLaneGetsItsCalls(t *testing.T) {
 	} {
 		r := simulate.Check(parse(t, script))
 		require.Empty(t, r.Problems, script)
+		lanes := strings.Count(script, "lane ")
+		if strings.Contains(script, "outside") {
+			lanes++
+		}
+		require.Len(t, r.Calls, lanes, script)
 		for _, c := range r.Calls {
 			want := c.Lane
 			if want == "" {
@@ -183,6 +190,35 @@ func TestTimeouts(t *testing.T) {
 	assert.Equal(t, 5*time.Second, run.Elapsed, "the override's own timeout stands")
 }
 
+// Of many values the one that does not do is counted in words.
+func TestWhichOfMany(t *testing.T) {
+	for n, want := range map[int]string{2: "2nd", 3: "3rd", 4: "4th", 10: "10th", 11: "11th", 12: "12th", 13: "13th", 14: "14th", 21: "21st", 22: "22nd", 23: "23rd", 111: "111th", 112: "112th", 113: "113th", 121: "121st"} {
+		r := simulate.Check(parse(t, fmt.Sprintf("policy exp:jitter=none,attempts=300; transient:0 x%d; transient:1000; transient:0 x90; ok; expect wait[*] == 0s", n-1)))
+		assert.Equal(t, fmt.Sprintf("1s (the %s of %d)", want, n+90), r.Failed()[0].Got)
+	}
+}
+
+// The record says once that a call was cancelled, and of no other.
+func TestTheCancelIsRecordedOnce(t *testing.T) {
+	for script, want := range map[string]int{
+		"cancel at 1s; timeout total=1s; hang":                         1,
+		"cancel at 1s; timeout total=2s; hang":                         1,
+		"timeout total=1s; calls 2; ok; ok \"a\" pause 900ms":          0,
+		"timeout total=1s; calls 3; ok after 500ms x2; ok after 999ms": 0,
+		"cancel at 0s; ok": 1,
+	} {
+		run, err := simulate.Play(parse(t, script), simulate.Options{})
+		require.NoError(t, err)
+		got := 0
+		for _, e := range run.Trace {
+			if e.Kind == trace.Cancel {
+				got++
+			}
+		}
+		assert.Equal(t, want, got, script)
+	}
+}
+
 // An update writes what came where one value came.
 func TestEdit(t *testing.T) {
 	tests := map[string]string{ // "" where there is nothing to write
@@ -223,7 +259,10 @@ func TestEdit(t *testing.T) {
 		"1s (call 1), and elsewhere something else: there is no one value to fill in",
 		"only 2 (call 1)",
 	}, got)
-	edit, ok := simulate.Check(parse(t, `ok; expect error == "x"`)).Checks[0].Edit()
+	edit, ok := simulate.Check(parse(t, "policy const:base=2s,jitter=none,attempts=4; transient x4; expect wait[*] == ?")).Checks[0].Edit()
+	assert.True(t, ok, "the same everywhere")
+	assert.Equal(t, "2s", edit.Value)
+	edit, ok = simulate.Check(parse(t, `ok; expect error == "x"`)).Checks[0].Edit()
 	assert.True(t, ok, "no error is a text, the empty one")
 	assert.Empty(t, edit.Value)
 }

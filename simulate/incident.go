@@ -81,7 +81,6 @@ func splitCalls(events trace.Trace) []*incident {
 		}
 		c.events = append(c.events, e)
 	}
-	slices.SortStableFunc(calls, func(a, b *incident) int { return cmp.Compare(a.start, b.start) })
 	return calls
 }
 

@@ -76,6 +76,18 @@ func TestATraceWithAbsurdSizes(t *testing.T) {
 	}
 }
 
+// A trace may begin before its call does.
+func TestATraceThatBeginsEarlier(t *testing.T) {
+	began := 3 * time.Hour
+	made, err := simulate.FromTrace(trace.Trace{
+		{Kind: trace.Attempt, At: began}, {Kind: trace.Failed, At: began + time.Second}, {Kind: trace.Cancel, At: began + 2*time.Second},
+	}, retry.Default())
+	require.NoError(t, err)
+	require.NotNil(t, made.Cancel)
+	assert.Equal(t, 2*time.Second, *made.Cancel)
+	assert.Equal(t, time.Second, made.Turns[0].After)
+}
+
 // Whatever a trace says, what is made of it can be read, and lasts as long.
 func TestATraceOfALongAnswer(t *testing.T) {
 	events := trace.Trace{{Kind: trace.Attempt}, {Kind: trace.Opened}}

@@ -60,6 +60,7 @@ func TestPlayOutcomes(t *testing.T) {
 				assert.EqualError(t, run.Err, tt.err)
 			}
 			assert.Nil(t, run.UsedUp())
+			assert.Zero(t, run.Block, "there are none")
 		})
 	}
 }
