@@ -67,7 +67,7 @@ var rooms = []room{
 		theirs: []string{clockwork, rapid, testify}, std: []string{"testing", "net/http"},
 		why: "the only room with rapid in it, whose flags a command must not inherit"},
 	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "propertytest/faults", "cmd/retrysim/internal/"},
-		theirs: []string{clockwork, "github.com/spf13/", "github.com/rogpeppe/go-internal/diff", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}, std: []string{"net/http"},
+		theirs: []string{clockwork, "github.com/spf13/", "github.com/rogpeppe/go-internal/diff", "golang.org/x/mod/modfile", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}, std: []string{"net/http"},
 		why: "the command is a program, not a test"},
 	{folder: "cmd/retrysim/internal/tty", theirs: []string{"golang.org/x/term"},
 		why: "knows terminals, and nothing of retries"},
