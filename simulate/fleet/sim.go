@@ -35,7 +35,6 @@ type sim struct {
 	groups   []group
 	sources  []source
 	slots    []slot
-	free     []uint32
 	server   server
 	limiters []limiter
 	controls []control
@@ -58,7 +57,7 @@ type sim struct {
 
 // slot is a call in progress, or a client between two calls: 24 bytes. The
 // clients of closed loops have one each, for good; calls of open loops take
-// one out of a free list.
+// one of their source's.
 type slot struct {
 	start   int64  // of the call
 	gen     uint32 // attempts ever begun in this slot

@@ -21,6 +21,7 @@ type source struct {
 	draws uint32
 	step  int // of the profile, the present one
 	think sampler
+	free  []uint32 // slots of an open one that are not in use
 
 	sessions [][]int32 // records of each session
 }
@@ -115,7 +116,7 @@ func (s *sim) next(i uint32) {
 			s.q.push(at(s.now+int64(max(next.At-last.At-last.Latency, 0)), i, kindThink, 0))
 		}
 	default:
-		s.free = append(s.free, i)
+		src.free = append(src.free, i)
 	}
 }
 
@@ -123,14 +124,13 @@ func (s *sim) next(i uint32) {
 func (s *sim) open(n uint32) {
 	src := &s.sources[n]
 	var i uint32
-	if last := len(s.free) - 1; last >= 0 {
-		i = s.free[last]
-		s.free = s.free[:last]
+	if last := len(src.free) - 1; last >= 0 {
+		i = src.free[last]
+		src.free = src.free[:last]
 	} else {
-		i = s.addSlot(slot{})
+		i = s.addSlot(slot{group: src.group, source: uint8(n)})
 	}
-	sl := &s.slots[i]
-	sl.group, sl.source, sl.call = src.group, uint8(n), src.calls
+	s.slots[i].call = src.calls
 	src.calls++
 	s.begin(i)
 }
@@ -179,10 +179,12 @@ func (s *sim) schedule(n uint32) {
 // rate is constant the time to it is drawn at that rate; a draw that leads past
 // the step is made again from there, which an exponential variable does not
 // notice. Where the rate moves, the time is drawn at the higher of the two
-// rates, and kept with the share that the rate has of it.
+// rates, and kept with the share that the rate has of it. Even calls come
+// whenever the area below the rate has grown by one.
 func (s *sim) nextInProfile(n uint32) int64 {
 	src := &s.sources[n]
 	t := s.now
+	need := uint64(time.Second) * million // of the area below the rate, until the next even one
 	for {
 		for src.step+1 < len(src.Steps) && t >= int64(src.Steps[src.step+1].At) {
 			src.step++
@@ -207,8 +209,14 @@ func (s *sim) nextInProfile(n uint32) int64 {
 		words := streamOf(s.seed, 1<<33+uint64(n), uint64(src.draws))
 		src.draws++
 		if src.Kind == Uniform {
-			rate := max(rateAt(step, to, end, t), 1)
-			return saturating(t, gap(rate))
+			rate := uint64(max(rateAt(step, to, end, t), 1))
+			next := saturating(t, int64(need/rate))
+			if next <= end {
+				return next
+			}
+			need -= rate * uint64(end-t) // less than need, or next were not behind the end
+			t = end
+			continue
 		}
 		t = saturating(t, scale(uint64(gap(top)), exponential(words.word(0, forArrival))))
 		switch {
@@ -246,7 +254,8 @@ func (s *sim) tokens(i uint32) (in, out int64) {
 		r := &src.Log[sl.call]
 		return r.In, r.Out
 	case Sessions:
-		r := &src.Log[src.sessions[i-src.first][sl.call]]
+		records := src.sessions[i-src.first]
+		r := &src.Log[records[min(int(sl.call), len(records)-1)]] // a request given up on may outlive its session
 		return r.In, r.Out
 	}
 	g := s.groups[sl.group].Group
