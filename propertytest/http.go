@@ -174,7 +174,7 @@ func newHTTPSuite(o HTTPOptions) *httpSuite {
 	if o.Spec != nil {
 		h.spec = *o.Spec
 	} else {
-		h.spec = LooseSpec()
+		h.spec = verdict.LooseSpec()
 	}
 	for _, s := range httpScenarios {
 		if h.fits(s.needs) {
@@ -185,17 +185,6 @@ func newHTTPSuite(o HTTPOptions) *httpSuite {
 		h.scenarios = append(h.scenarios, httpScenario{text: text})
 	}
 	return h
-}
-
-// LooseSpec is what is expected of code of which nothing is known: it honours
-// every Retry-After. How it words its errors, and that it looks ahead to a
-// deadline, is its own affair.
-func LooseSpec() verdict.Spec {
-	return verdict.Spec{
-		Policy: retry.Policy{MaxAttempts: retry.Unlimited},
-		Lacks:  []verdict.Feature{verdict.SameError, verdict.LastError, verdict.Cause, verdict.Deadline},
-		Loose:  true,
-	}
 }
 
 func (h *httpSuite) fits(n need) bool {

@@ -126,6 +126,17 @@ type Spec struct {
 	Loose bool
 }
 
+// LooseSpec is what is expected of code of which nothing is known: it honours
+// every Retry-After. How it words its errors, and whether it looks ahead to a
+// deadline, is its own affair.
+func LooseSpec() Spec {
+	return Spec{
+		Policy: retry.Policy{MaxAttempts: retry.Unlimited},
+		Lacks:  []Feature{SameError, LastError, Cause, Deadline},
+		Loose:  true,
+	}
+}
+
 // lacks reports whether the code says that it lacks the feature.
 func (s Spec) lacks(f Feature) bool { return slices.Contains(s.Lacks, f) }
 

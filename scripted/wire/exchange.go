@@ -148,14 +148,19 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 		x.w.Header().Set("Content-Type", contentType)
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
+	if e.Class != classOf(retry.Transient()) {
+		x.attempt.refused()
+	}
+	i := x.attempt.record(e)
 	x.head(s.Status)
 	if s.Stall {
 		x.write(body[:len(body)/2])
 	} else {
 		x.write(body)
 	}
-	e.Gone = x.gone()
-	x.attempt.record(e)
+	if x.gone() {
+		x.attempt.left(i)
+	}
 	if s.Stall {
 		x.hang(nil)
 		panic(http.ErrAbortHandler)
@@ -183,6 +188,14 @@ func (x *exchange) head(status int) {
 	}
 	x.w.WriteHeader(status)
 	x.flush()
+}
+
+// tell records events, and returns the place of the last.
+func (x *exchange) tell(events []trace.Event) (last int) {
+	for _, e := range events {
+		last = x.attempt.record(e)
+	}
+	return last
 }
 
 func (x *exchange) write(b []byte) {

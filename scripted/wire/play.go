@@ -25,6 +25,7 @@ type play struct {
 	requests int
 	calls    map[place]*call
 	last     uint64 // number of the latest call
+	over     int    // calls that are
 }
 
 // place is where the requests of a logical call get their turns.
@@ -38,6 +39,7 @@ type call struct {
 	number   uint64
 	attempts int
 	complete bool // it got a complete answer: the next request begins another
+	over     bool // it got that, or was refused for good
 }
 
 func newPlay(s *scripted.Script, clock clockwork.Clock) *play {
@@ -97,10 +99,20 @@ func (p *play) add(a *attempt, e trace.Event) {
 	p.events = append(p.events, e)
 }
 
-func (a *attempt) record(e trace.Event) {
+// record records an event before the client can know of it, so that what the
+// client does next comes after it. It returns its place.
+func (a *attempt) record(e trace.Event) int {
 	a.play.mu.Lock()
 	defer a.play.mu.Unlock()
 	a.play.add(a, e)
+	return len(a.play.events) - 1
+}
+
+// left notes that the client had left when the event in that place happened.
+func (a *attempt) left(i int) {
+	a.play.mu.Lock()
+	defer a.play.mu.Unlock()
+	a.play.events[i].Gone = true
 }
 
 // completed notes that the answer arrived whole.
@@ -108,6 +120,23 @@ func (a *attempt) completed() {
 	a.play.mu.Lock()
 	defer a.play.mu.Unlock()
 	a.call.complete = true
+	a.over()
+}
+
+// over counts the call as one that is over, if it has not been counted. The
+// caller has locked the play.
+func (a *attempt) over() {
+	if !a.call.over {
+		a.call.over = true
+		a.play.over++
+	}
+}
+
+// refused notes a refusal for good.
+func (a *attempt) refused() {
+	a.play.mu.Lock()
+	defer a.play.mu.Unlock()
+	a.over()
 }
 
 // Headers returns the names of the headers that the record keeps, in lower

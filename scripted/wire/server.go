@@ -89,6 +89,15 @@ func (s *Server) current() *play {
 	return s.play
 }
 
+// Over returns how many logical calls are over as far as the server can tell:
+// they got a complete answer, or were refused for good.
+func (s *Server) Over() int {
+	p := s.current()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
+}
+
 // ConnState counts open connections. It is for the field of that name of an
 // [http.Server]; without it the record has no connections.
 func (s *Server) ConnState(c net.Conn, state http.ConnState) {

@@ -20,34 +20,31 @@ func (x *exchange) stream(steps []scripted.Step, end scripted.Ending) {
 	}
 	x.w.Header().Set("Content-Type", contentType)
 	x.w.Header().Set("Cache-Control", "no-cache")
+	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK})
 	x.head(http.StatusOK)
-	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK, Gone: x.gone()})
 	var out []byte
-	var sent []trace.Event
-	send := func() {
-		x.write(out)
-		if x.gone() {
-			x.broke(textGone)
-		}
-		for _, e := range sent {
-			x.attempt.record(e)
-		}
-		out, sent = nil, nil
-	}
+	var events []trace.Event
 	if !failsAtOnce(steps, end) {
 		out = e.open()
 	}
 	for _, s := range steps {
 		if s.Pause > 0 {
-			send()
+			x.tell(events)
+			x.write(out)
 			x.wait(s.Pause, e.keepAlive)
+			if x.gone() {
+				x.broke(textGone)
+			}
+			out, events = nil, nil
 		}
 		if s.Chunk != nil {
-			out, sent = append(out, e.chunk(s.Chunk)...), append(sent, chunkEvent(s.Chunk))
+			out, events = append(out, e.chunk(s.Chunk)...), append(events, chunkEvent(s.Chunk))
 		}
 	}
-	send()
-	x.end(end, e)
+	if event, ok := x.failing(end, e); ok {
+		out = append(out, event...)
+	}
+	x.end(out, events, end, e)
 }
 
 // interleaves reports whether the format can send tool calls at once.
@@ -124,27 +121,44 @@ func (x *exchange) broke(text string) {
 	panic(http.ErrAbortHandler)
 }
 
-// end ends a stream as the script says.
-func (x *exchange) end(end scripted.Ending, e encoder) {
+// failing returns the event by which a stream says that it failed. It is nil
+// where the format has none; ok is false if the stream does not end so.
+func (x *exchange) failing(end scripted.Ending, e encoder) (event []byte, ok bool) {
+	switch end.(type) {
+	case scripted.Transient, scripted.Permanent, scripted.Status:
+		return e.fail(refusalOf(x.protocol, end)), true
+	}
+	return nil, false
+}
+
+// end sends the last bytes of a stream and ends it as the script says.
+func (x *exchange) end(out []byte, events []trace.Event, end scripted.Ending, e encoder) {
+	last := trace.Event{Kind: trace.Broken}
+	abort := false
 	switch end := end.(type) {
 	case nil, scripted.Finish:
-		x.attempt.record(trace.Event{Kind: trace.EOF, Gone: x.gone()})
 		x.attempt.completed()
+		last.Kind = trace.EOF
 	case scripted.EOF:
-		x.attempt.record(trace.Event{Kind: trace.EOF, Gone: x.gone()})
+		last.Kind = trace.EOF
 	case scripted.Cut:
-		x.broke(textCut)
+		last.Error, abort = textCut, true
 	case scripted.Stall:
+		x.tell(events)
+		x.write(out)
 		x.hang(e.keepAlive)
 		x.broke(x.silence())
 	default:
-		s := refusalOf(x.protocol, end)
-		event := e.fail(s)
-		if event == nil {
-			x.broke(s.String())
-		}
-		x.write(event)
-		x.attempt.record(trace.Event{Kind: trace.Broken, Error: s.String(), Gone: x.gone()})
+		event, _ := x.failing(end, e)
+		last.Error, abort = refusalOf(x.protocol, end).String(), event == nil
+	}
+	i := x.tell(append(events, last))
+	x.write(out)
+	if x.gone() {
+		x.attempt.left(i)
+	}
+	if abort {
+		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -173,26 +187,20 @@ func (x *exchange) whole(steps []scripted.Step, end scripted.Ending) {
 	if !early {
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	if !complete {
+	var events []trace.Event
+	if complete {
+		for _, s := range steps {
+			if s.Chunk != nil {
+				events = append(events, chunkEvent(s.Chunk))
+			}
+		}
+	} else {
 		body = body[:len(body)/2]
 	}
 	x.w.Header().Set("Content-Type", jsonType)
+	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK})
 	x.head(http.StatusOK)
-	x.attempt.record(trace.Event{Kind: trace.Opened, Status: http.StatusOK, Gone: x.gone()})
-	x.write(body)
-	if !complete {
-		x.end(end, plainStream{})
-		return
-	}
-	if x.gone() {
-		x.broke(textGone)
-	}
-	for _, s := range steps {
-		if s.Chunk != nil {
-			x.attempt.record(chunkEvent(s.Chunk))
-		}
-	}
-	x.end(end, plainStream{})
+	x.end(body, events, end, plainStream{})
 }
 
 // chunkEvent is a chunk as the record has it.
