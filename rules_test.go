@@ -123,6 +123,7 @@ var exempt = map[string]string{
 	"propertytest/httpbubble.go": "time: in a bubble it is virtual; the watchdog runs outside, when virtual time does not",
 	"fakeclock/watchdog.go":      "time: the watchdog of stalls runs when virtual time does not",
 
+	"cmd/retrysim/serve.go":    "time: the one command that takes real time",
 	"cmd/retrysim/progress.go": "time: progress is for a person who waits for real",
 
 	"propertytest/explore/wall.go": "time: whether a subject sleeps for real is seen on the real clock",

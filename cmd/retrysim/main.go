@@ -4,6 +4,7 @@
 //	retrysim run FILE|-      one script through the real decorator
 //	retrysim check PATH...   scenarios, and whether what they expect comes true
 //	retrysim fmt [PATH...]   format scripts
+//	retrysim serve PATH      scripts as a provider's API, in real time
 //
 // Results go to standard output, messages to standard error. The exit status
 // is 0 when the command did its work and every expectation held, 1 when an
@@ -114,7 +115,7 @@ func newRoot() *cobra.Command {
 	}{
 		{"Simulate:", []*cobra.Command{newSchedule(), newRun(), newFleet(), newCompare()}},
 		{"Check:", []*cobra.Command{newCheck(), newFuzz(), newReplay(), newFmt(), newLint()}},
-		{"Other:", []*cobra.Command{newExplain(), newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
+		{"Other:", []*cobra.Command{newServe(), newExplain(), newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {

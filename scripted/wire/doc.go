@@ -40,6 +40,8 @@
 //
 // A logical call is what the server can tell of one: a call block where the
 // script has them, else the requests of a lane up to and including one that got
-// a complete answer. Nothing else of a request enters the record: of its
+// a complete answer. Of callers that run at once in one lane it can only guess
+// whose request is whose: a retry is taken for that of the call which failed
+// first. Nothing else of a request enters the record: of its
 // headers only those named by [Headers], of its path and its query nothing.
 package wire

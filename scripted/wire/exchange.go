@@ -35,6 +35,7 @@ func (x *exchange) serve() {
 		path: x.r.URL.Path, query: x.r.URL.Query(),
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.server.config.MaxBody))
+	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // one for reading the request would count as the client's leaving
 	wrong, text := x.check(body, err)
 	turn, err := x.take(body, wrong == nil)
 	switch {

@@ -23,9 +23,9 @@ type play struct {
 	mu       sync.Mutex
 	events   trace.Trace
 	requests int
-	calls    map[place]*call
-	last     uint64 // number of the latest call
-	over     int    // calls that are
+	calls    map[place][]*call // that may get further attempts, in the order in which they last failed
+	last     uint64            // number of the latest call
+	over     int               // complete answers, and calls refused for good
 }
 
 // place is where the requests of a logical call get their turns.
@@ -37,13 +37,15 @@ type place struct {
 // call is a logical call, as far as a server can tell one.
 type call struct {
 	number   uint64
+	at       place
 	attempts int
+	busy     bool // an attempt is being answered
 	complete bool // it got a complete answer: the next request begins another
-	over     bool // it got that, or was refused for good
+	refused  bool // for good
 }
 
 func newPlay(s *scripted.Script, clock clockwork.Clock) *play {
-	return &play{clock: clock, start: clock.Now(), player: scripted.NewPlayer(s), calls: make(map[place]*call)}
+	return &play{clock: clock, start: clock.Now(), player: scripted.NewPlayer(s), calls: make(map[place][]*call)}
 }
 
 func (p *play) copy() trace.Trace {
@@ -78,13 +80,8 @@ func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*
 	if valid {
 		taken, err = p.player.Take(r)
 	}
-	at := place{taken.Lane, taken.Block}
-	c := p.calls[at]
-	if c == nil || c.complete && at.block == 0 {
-		p.last++
-		c = &call{number: p.last}
-		p.calls[at] = c
-	}
+	c := p.callOf(place{taken.Lane, taken.Block})
+	c.busy = true
 	c.attempts++
 	a := &attempt{play: p, call: c, number: c.attempts, id: id}
 	seen.Kind, seen.Lane = trace.Attempt, taken.Lane
@@ -92,11 +89,42 @@ func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*
 	return a, taken, err
 }
 
+// callOf returns the logical call of a request: a call block's, or that of its
+// lane which has waited longest since it failed, or a new one.
+func (p *play) callOf(at place) *call {
+	for _, c := range p.calls[at] {
+		if !c.busy && !c.complete || at.block > 0 {
+			return c
+		}
+	}
+	p.last++
+	c := &call{number: p.last, at: at}
+	p.calls[at] = append(p.calls[at], c)
+	return c
+}
+
+// release notes that an attempt was answered. The call goes to the end of the
+// line, or away.
+func (p *play) release(c *call) {
+	c.busy = false
+	if c.at.block > 0 {
+		return
+	}
+	p.calls[c.at] = slices.DeleteFunc(p.calls[c.at], func(d *call) bool { return d == c })
+	if !c.complete {
+		p.calls[c.at] = append(p.calls[c.at], c)
+	}
+}
+
 // add records an event of the attempt that happens now. The caller has locked
 // p.
 func (p *play) add(a *attempt, e trace.Event) {
 	e.At, e.Call, e.Attempt = p.clock.Now().Sub(p.start), a.call.number, a.number
 	p.events = append(p.events, e)
+	switch e.Kind {
+	case trace.Failed, trace.EOF, trace.Broken:
+		p.release(a.call)
+	}
 }
 
 // record records an event before the client can know of it, so that what the
@@ -115,28 +143,22 @@ func (a *attempt) left(i int) {
 	a.play.events[i].Gone = true
 }
 
-// completed notes that the answer arrived whole.
+// completed notes that the answer is whole.
 func (a *attempt) completed() {
 	a.play.mu.Lock()
 	defer a.play.mu.Unlock()
 	a.call.complete = true
-	a.over()
+	a.play.over++
 }
 
-// over counts the call as one that is over, if it has not been counted. The
-// caller has locked the play.
-func (a *attempt) over() {
-	if !a.call.over {
-		a.call.over = true
-		a.play.over++
-	}
-}
-
-// refused notes a refusal for good.
+// refused notes a refusal for good, which counts once for a call.
 func (a *attempt) refused() {
 	a.play.mu.Lock()
 	defer a.play.mu.Unlock()
-	a.over()
+	if !a.call.refused {
+		a.call.refused = true
+		a.play.over++
+	}
 }
 
 // Headers returns the names of the headers that the record keeps, in lower
@@ -192,6 +214,12 @@ const (
 	textCut      = "cut"
 	textHung     = "nothing ended the wait"
 )
+
+// IsMisfit reports whether an event says that the script had no turn for a
+// request: it was used up, or no lane fits.
+func IsMisfit(e trace.Event) bool {
+	return e.Kind == trace.Failed && (e.Error == textUsedUp || e.Error == textNoLane)
+}
 
 // misfit returns the text for a request for which the script has no turn.
 func misfit(err error) string {

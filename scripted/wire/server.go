@@ -89,8 +89,8 @@ func (s *Server) current() *play {
 	return s.play
 }
 
-// Over returns how many logical calls are over as far as the server can tell:
-// they got a complete answer, or were refused for good.
+// Over returns how many calls are over as far as the server can tell: the
+// number of complete answers, and of logical calls that were refused for good.
 func (s *Server) Over() int {
 	p := s.current()
 	p.mu.Lock()
