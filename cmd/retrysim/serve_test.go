@@ -224,6 +224,13 @@ func TestServeUnderAbuse(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
+	require.Eventually(t, func() bool { // until it has noticed that they went
+		resp, err := http.Get(s.ready.URL + "/s/a/report")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	}, 20*time.Second, 10*time.Millisecond)
 	slow := dial()
 	require.NotNil(t, slow)
 	fmt.Fprint(slow, "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-")
