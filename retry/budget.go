@@ -103,16 +103,44 @@ func FinagleBudget(ttl time.Duration, share Tokens, perSecond int) Budget {
 	return Budget{PerCall: share, Cost: Token, Window: ttl, Floor: floor}
 }
 
-// Validate names the first field whose value has no meaning.
-func (b Budget) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value Tokens
-	}{
+// String returns the fields that are set, such as "Capacity 10, PerSuccess 0.1,
+// PerFailure 1, Above 5", or "none".
+func (b Budget) String() string {
+	var parts []string
+	for _, f := range b.tokens() {
+		if f.value != 0 {
+			parts = append(parts, fmt.Sprintf("%s %v", f.name, f.value))
+		}
+	}
+	if b.Refund {
+		parts = append(parts, "Refund")
+	}
+	if b.Window != 0 {
+		parts = append(parts, fmt.Sprintf("Window %v", b.Window))
+	}
+	if parts == nil {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+type budgetField struct {
+	name  string
+	value Tokens
+}
+
+// tokens lists the fields that count tokens.
+func (b Budget) tokens() []budgetField {
+	return []budgetField{
 		{"Capacity", b.Capacity}, {"PerCall", b.PerCall}, {"PerSuccess", b.PerSuccess}, {"PerFirstSuccess", b.PerFirstSuccess},
 		{"PerFailure", b.PerFailure}, {"Cost", b.Cost}, {"ThrottleCost", b.ThrottleCost}, {"TimeoutCost", b.TimeoutCost},
 		{"Above", b.Above}, {"Floor", b.Floor},
-	} {
+	}
+}
+
+// Validate names the first field whose value has no meaning.
+func (b Budget) Validate() error {
+	for _, f := range b.tokens() {
 		if f.value < 0 {
 			return fmt.Errorf("retry: budget: %s is negative: %v", f.name, f.value)
 		}

@@ -134,6 +134,18 @@ func TestTokensAsText(t *testing.T) {
 	}
 }
 
+func TestBudgetsAsText(t *testing.T) {
+	for want, b := range map[string]retry.Budget{
+		"none": {},
+		"Capacity 10, PerSuccess 0.1, PerFailure 1, Above 5":               retry.GRPCBudget(10*retry.Token, retry.Token/10),
+		"Capacity 500, PerFirstSuccess 1, Cost 14, ThrottleCost 5, Refund": retry.AWSBudget(),
+		"Capacity 500, PerSuccess 1, Cost 5, TimeoutCost 10, Refund":       retry.AWSLegacyBudget(),
+		"PerCall 0.2, Cost 1, Floor 100, Window 10s":                       retry.FinagleBudget(10*time.Second, retry.Token/5, 10),
+	} {
+		assert.Equal(t, want, b.String())
+	}
+}
+
 // One bucket, step by step.
 func TestBucket(t *testing.T) {
 	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -58,6 +58,9 @@ func policiesDocument() *report.Document {
 	for _, p := range retry.Presets() {
 		one := preset{Name: p.Name, Policy: p.Policy, Source: p.Source}
 		fmt.Fprintf(t, "%s\t%v\n\t%s\n", p.Name, p.Policy, p.Source)
+		if p.Budget != (retry.Budget{}) { // which is no part of the policy's text
+			p.Note = strings.TrimPrefix(p.Note+"; with the budget "+p.Budget.String(), "; ")
+		}
 		if p.Note != "" {
 			one.Note = &p.Note
 			fmt.Fprintf(t, "\t(%s)\n", p.Note)
