@@ -119,13 +119,13 @@ func TestDoAgainstTheContract(t *testing.T) {
 			return time.Duration(rapid.IntRange(0, most).Draw(t, label)) * unit
 		}
 		p := retry.Policy{
-			MaxAttempts: rapid.IntRange(-1, 6).Draw(t, "attempts"), BaseDelay: units("base", 5), MaxDelay: units("cap", 12),
+			MaxAttempts: rapid.SampledFrom([]int{6, 3, 2, 5, 1, 0, -1}).Draw(t, "attempts"), BaseDelay: units("base", 5) + unit, MaxDelay: units("cap", 12),
 			AttemptTimeout: units("timeout", 6), MaxElapsed: units("elapsed", 40),
 		}
 		var turns []attemptTurn
 		for i := range 7 {
 			turn := attemptTurn{took: units("took", 7)}
-			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			switch rapid.SampledFrom([]int{3, 2, 0, 3, 1, 2}).Draw(t, "what") {
 			case 0:
 			case 1:
 				turn.err = permanent(fmt.Sprint("permanent ", i))
@@ -137,11 +137,11 @@ func TestDoAgainstTheContract(t *testing.T) {
 			turns = append(turns, turn)
 		}
 		var cancel, deadline time.Duration // never at the instant of anything else
-		switch rapid.IntRange(0, 3).Draw(t, "context") {
+		switch rapid.IntRange(0, 2).Draw(t, "context") {
 		case 0:
-			cancel = units("cancel", 40) + 1
+			cancel = units("cancel", 20) + 1
 		case 1:
-			deadline = units("deadline", 40) + 1
+			deadline = units("deadline", 20) + 1
 		}
 		allow := rapid.SampledFrom([]int{9, 9, 0, 1, 2, 3}).Draw(t, "allowed")
 		want := contract(p, turns, allow, cancel, deadline)
@@ -197,6 +197,6 @@ func TestDoAgainstTheContract(t *testing.T) {
 		seen[kind]++
 	})
 	for _, kind := range []string{"success", "cancelled", "error", "refused"} {
-		assert.Positive(t, seen[kind], kind)
+		assert.Positive(t, seen[kind], "%s: %v", kind, seen)
 	}
 }

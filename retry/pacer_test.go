@@ -417,7 +417,6 @@ func TestPacerWaitsInOrder(t *testing.T) {
 				}
 				clk.Sleep(4 * s)
 				done(0)
-				done(0) // counts once
 				return nil
 			})
 		}
@@ -462,6 +461,19 @@ func TestPacerWaitEndsWithItsContext(t *testing.T) {
 		_, err = newPacer(t, pace).Wait(ctx, nil, 0)
 		assert.ErrorIs(t, err, why)
 	})
+}
+
+func TestPacerLeavesNoTimer(t *testing.T) {
+	clock := auto()
+	p := newPacer(t, retry.Pace{Requests: retry.Rate{Limit: 1, Per: time.Minute}, QueueTimeout: time.Hour})
+	_, err := p.Wait(t.Context(), clock, 0)
+	require.NoError(t, err)
+	ctx, cancel := fakeclock.WithTimeout(t.Context(), clock, time.Second)
+	defer cancel()
+	_, err = p.Wait(ctx, clock, 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, time.Second, clock.Elapsed())
+	assert.Empty(t, clock.Pending(), "timers left")
 }
 
 // A bucket of one a second under many goroutines, on package time.
