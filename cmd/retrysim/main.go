@@ -113,7 +113,7 @@ func newRoot() *cobra.Command {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Simulate:", []*cobra.Command{newSchedule(), newRun(), newFleet(), newCompare()}},
+		{"Simulate:", []*cobra.Command{newSchedule(), newRun(), newFleet(), newCompare(), newSweep(), newMerge()}},
 		{"Check:", []*cobra.Command{newCheck(), newFuzz(), newReplay(), newFmt(), newLint()}},
 		{"Other:", []*cobra.Command{newServe(), newExplain(), newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
 	} {

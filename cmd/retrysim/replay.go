@@ -69,9 +69,11 @@ type overrides struct {
 
 // replayers know how each kind of saved result is made again.
 var replayers = map[string]func(c *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error){
-	"run":     replayRun,
-	"fleet":   replayFleet,
-	"compare": replayCompare,
+	"run":       replayRun,
+	"fleet":     replayFleet,
+	"compare":   replayCompare,
+	"sweep":     replaySweep,
+	"staircase": replaySweep,
 	"schedule": func(_ *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error) {
 		var in scheduleInput
 		if err := json.Unmarshal(input, &in); err != nil {

@@ -94,10 +94,31 @@ var (
 // palette is what lines are drawn with, in their order.
 var palette = []color.RGBA{blue, vermillion, green, orange, purple, sky}
 
-// Palette returns the colour of the i-th line, as CSS has it.
-func Palette(i int) string {
+// Colors returns the colour of each line, as CSS has it.
+func Colors(lines []Line) []string {
+	var out []string
+	for _, c := range colours(lines) {
+		out = append(out, css(c))
+	}
+	return out
+}
+
+// colours returns the colour of each line: a dashed line belongs to the one
+// before it.
+func colours(lines []Line) []color.RGBA {
+	var out []color.RGBA
+	next := 0
+	for i, l := range lines {
+		if !l.Dashed || i == 0 {
+			next++
+		}
+		out = append(out, palette[(next-1)%len(palette)])
+	}
+	return out
+}
+
+func css(c color.RGBA) string {
 	const digits = "0123456789abcdef"
-	c := palette[i%len(palette)]
 	out := []byte{'#'}
 	for _, b := range []uint8{c.R, c.G, c.B} {
 		out = append(out, digits[b>>4], digits[b&15])

@@ -32,8 +32,8 @@ type Lines struct {
 type Line struct {
 	Name   string    `json:"name"`
 	X      []float64 `json:"x"`
-	Y      []float64 `json:"y"` // as many
-	Dashed bool      `json:"dashed"`
+	Y      []float64 `json:"y"`      // as many
+	Dashed bool      `json:"dashed"` // it has the colour of the line before it
 }
 
 // Fault is a stretch of the x axis in which something is wrong.
@@ -229,6 +229,7 @@ func (l Lines) plot(width vg.Length) picture {
 	grid := plotter.NewGrid()
 	grid.Vertical.Width, grid.Horizontal.Color = 0, straight(shade)
 	p.Add(grid)
+	inks := colours(l.Lines)
 	for i, line := range l.Lines {
 		line = line.Reduce(maxPoints)
 		points := make(plotter.XYs, len(line.X))
@@ -238,7 +239,7 @@ func (l Lines) plot(width vg.Length) picture {
 		if len(points) == 0 {
 			continue
 		}
-		style := draw.LineStyle{Color: palette[i%len(palette)], Width: 1.6}
+		style := draw.LineStyle{Color: inks[i], Width: 1.6}
 		if line.Dashed {
 			style.Dashes = dashes
 		}

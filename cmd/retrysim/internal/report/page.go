@@ -134,10 +134,11 @@ type liveChart struct {
 
 func liveOf(c chart.Lines) liveChart {
 	out := liveChart{Title: c.Title, XLabel: c.XLabel, YLabel: c.YLabel, Faults: orEmpty(c.Faults), Levels: orEmpty(c.Levels)}
+	colors := chart.Colors(c.Lines)
 	for i, line := range c.Lines {
 		line = line.Reduce(maxPoints)
 		line.X, line.Y = orEmpty(line.X), orEmpty(line.Y)
-		out.Lines = append(out.Lines, liveLine{line, chart.Palette(i)})
+		out.Lines = append(out.Lines, liveLine{line, colors[i]})
 	}
 	return out
 }
