@@ -114,6 +114,14 @@ func TestAStreamInFull(t *testing.T) {
 	assert.Zero(t, m.Open())
 }
 
+func TestAPauseBeforeTheEnd(t *testing.T) {
+	for _, end := range []string{"eof", "cut", "transient", ""} {
+		m, clock := model(t, `ok "a" pause 300ms `+end)
+		m.Do(t.Context())
+		assert.Equal(t, 300*time.Millisecond, clock.Elapsed(), end)
+	}
+}
+
 func TestWhyAStreamFinishes(t *testing.T) {
 	for script, want := range map[string]retry.FinishReason{
 		`ok "a"`: retry.EndTurn, "ok": retry.EndTurn, `ok tool x() "a"`: retry.ToolUse, "ok interleaved(tool a() tool b())": retry.ToolUse,

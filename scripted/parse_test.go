@@ -255,10 +255,44 @@ func TestFormatOfWhatWasNeverText(t *testing.T) {
 	s = parse(t, "ok\n\nreset\n\n\nhang\n")
 	s.Turns[0], s.Turns[1] = s.Turns[1], s.Turns[0]
 	assert.Equal(t, "reset\nok\nhang\n", scripted.Format(s), "no blank line of another order")
+	s = parse(t, "lane \"a\" when model=a { reset; hang }\nok\nreset\nexpect attempts == 1\n")
+	s.Turns[0], s.Turns[1] = s.Turns[1], s.Turns[0]
+	assert.Equal(t, "reset\nok\n\nlane \"a\" when model=a {\n\treset\n\thang\n}\n\nexpect attempts == 1\n", scripted.Format(s))
+	s = parse(t, "lane \"a\" {\n\treset\n\thang\n}\n")
+	turns := s.Lanes[0].Turns
+	turns[0], turns[1] = turns[1], turns[0]
+	assert.Equal(t, "lane \"a\" {\n\thang\n\treset\n}\n", scripted.Format(s))
 	s = parse(t, "# prose\nok # why\n")
 	s.Turns = append(s.Turns, scripted.Turn{Answer: scripted.Reset{}})
 	s.Seed = &seed
 	assert.Equal(t, "# prose\nok  # why\n\nseed 3\n\nreset\n", scripted.Format(s))
+}
+
+// What Format would write it leaves alone.
+func TestCanonicalTexts(t *testing.T) {
+	long := `ok "` + strings.Repeat("x", 60) + `"`
+	for _, text := range []string{
+		"# two lines\n# of prose\nok\n\n# and\n# two\nreset\n",
+		long + "  # beyond the column\nok  # a\n" + long + "  # b\nok x2  # c\nreset  # d\n",
+		"ok\nreset  # a\nok\n503 x2  # b\nok      # c\n",
+	} {
+		assert.Equal(t, text, scripted.Format(parse(t, text)))
+	}
+}
+
+// One mistake does not bring others.
+func TestErrorsComeAlone(t *testing.T) {
+	for text, n := range map[string]int{
+		"call\n{ ok }":         1,
+		"call\nok\n{ ok }":     2, // a brace that no line before it lacks
+		"lane \"a\"\n\n{ ok }": 1,
+		strings.Repeat("ok x1000000;", 9) + "ok x500000; ok x1000000; ok x500000": 1,
+	} {
+		_, err := scripted.Parse("script", text)
+		var errs scripted.SyntaxErrors
+		require.ErrorAs(t, err, &errs, text)
+		assert.Len(t, errs, n, text)
+	}
 }
 
 func fields(n int) string {
@@ -457,6 +491,7 @@ func TestOddBytes(t *testing.T) {
 		"ok \xff":            "script:1:4: byte 0xff is no text",
 		"ok \xed\xa0\x80":    "script:1:4: byte 0xed is no text", // half a surrogate pair
 		"ok\u2028transient":  "script:1:1: unknown word",
+		"ok\u0080":           "script:1:3: U+0080 is no text",
 		"\xff\xfeo\x00k\x00": "script:1:1: this is UTF-16: a script is UTF-8",
 		"\xfe\xff\x00o\x00k": "script:1:1: this is UTF-16: a script is UTF-8",
 		"ok\n\x1b[2J":        "script:2:1: byte 0x1b is no text",

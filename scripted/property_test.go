@@ -111,6 +111,7 @@ var bad = []struct {
 	{text: "timeout atempt=1s", at: 8, length: 6, say: `did you mean "attempt"?`},
 	{text: "policy exp:jiter=none", at: 11, length: 5, say: `did you mean "jitter"?`},
 	{text: "expect total in 1s..x", at: 20, length: 1, say: "want a duration"},
+	{text: "expect attempts in x..y", at: 19, length: 1, say: "want a whole number"},
 	{text: "expect attempts in x..3", at: 19, length: 1, say: "want a whole number"},
 	{text: `lane "open`, at: 5, length: 5, say: "a string ends on its line", eatsTheRest: true},
 	{text: `ok "open`, at: 3, length: 5, say: "a string ends on its line", eatsTheRest: true},

@@ -97,13 +97,10 @@ func (s *Script) lanes() []Lane {
 	return lanes
 }
 
-// count returns how many requests the turns answer, saturating at [Forever].
+// count returns how many requests the turns answer.
 func count(turns []Turn) int {
 	n := 0
 	for _, t := range turns {
-		if t.times() > Forever-n {
-			return Forever
-		}
 		n += t.times()
 	}
 	return n

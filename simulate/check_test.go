@@ -95,6 +95,7 @@ func TestProblems(t *testing.T) {
 		"hang":                        "scripted: nothing ended the hang in 365 days (a timeout or a cancel would)",
 		`ok "a" stall`:                "scripted: nothing ended the stall in 365 days (a timeout or a cancel would)",
 		`lane "a" when model=m { ok }; lane "b" when model=m-1 { ok }; lane "c" when model=m* { ok }`: `simulate: found no request that comes to lane "c": the lanes before take what was tried (say more exactly when they do)`,
+		`lane "a" when x-a="" { ok }; lane "b" when x-a=other { ok }; ok`:                             `simulate: found no request that comes to the turns outside lanes: the lanes before take what was tried (say more exactly when they do)`,
 		"policy exp:attempts=unlimited,base=0s; 503 forever":                                          "simulate: script does not end: fakeclock: busy loop: 100300 calls on the clock while it stands at +0s: a loop that waits for no time, or for time that only a wait would move",
 	}
 	for script, want := range tests {
@@ -205,7 +206,8 @@ func TestTheCancelIsRecordedOnce(t *testing.T) {
 		"cancel at 1s; timeout total=2s; hang":                         1,
 		"timeout total=1s; calls 2; ok; ok \"a\" pause 900ms":          0,
 		"timeout total=1s; calls 3; ok after 500ms x2; ok after 999ms": 0,
-		"cancel at 0s; ok": 1,
+		"timeout total=1s; hang":                                       1,
+		"cancel at 0s; ok":                                             1,
 	} {
 		run, err := simulate.Play(parse(t, script), simulate.Options{})
 		require.NoError(t, err)
@@ -235,6 +237,8 @@ func TestEdit(t *testing.T) {
 		`expect text contains "x"`:       "",
 		"expect outcome == broken":       "success",
 		"calls 2; expect attempts == 9":  "",
+		"calls 2; expect attempts == 3":  "",
+		"calls 2; expect attempts == 1":  "",
 		"calls 2; expect start[1] == 9s": "0s",
 		"calls 2; expect total == ?":     "",
 		"expect no early-retry":          "",

@@ -3,7 +3,6 @@ package simulate
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -34,10 +33,7 @@ func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error
 	}
 	s := &scripted.Script{Policy: &policy}
 	for _, c := range calls {
-		turns, expects, err := c.scenario()
-		if err != nil {
-			return nil, err
-		}
+		turns, expects := c.scenario()
 		if len(calls) == 1 {
 			s.Turns, s.Expects = turns, expects
 		} else {
@@ -101,16 +97,13 @@ func cancelled(events trace.Trace) (at time.Duration, ok bool) {
 }
 
 // scenario folds the events of a call into its turns and what is expected.
-func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect, err error) {
+func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect) {
 	var began, last time.Duration // of the attempt; of the event before
 	var stream scripted.Stream
 	outcome := scripted.Exhausted
 	complete := false
 	for _, e := range c.events {
-		turn := len(turns) - 1
-		if turn < 0 && e.Kind != trace.Attempt {
-			return nil, nil, fmt.Errorf("simulate: call %d: %s before any attempt", c.number, e.Kind)
-		}
+		turn := len(turns) - 1 // the first event is an attempt
 		switch e.Kind {
 		case trace.Attempt:
 			began = e.At
@@ -165,7 +158,7 @@ func (c *incident) scenario() (turns []scripted.Turn, expects []scripted.Expect,
 	return fold(turns), []scripted.Expect{
 		{Subject: scripted.SubjectOutcome, Op: scripted.Equal, Text: string(outcome)},
 		{Subject: scripted.SubjectAttempts, Op: scripted.Equal, Number: int64(len(turns))},
-	}, nil
+	}
 }
 
 // permanent is the class of such a failure in a trace.
