@@ -347,9 +347,14 @@ func tellGoroutine(header, frames string) string {
 	state, _, _ = strings.Cut(state, ",")
 	var b strings.Builder
 	fmt.Fprintf(&b, "\tgoroutine [%s]\n", strings.TrimSuffix(strings.TrimSuffix(state, "]:"), " (durable)"))
+	const most = 12
 	lines := strings.Split(strings.TrimSpace(frames), "\n")
 	for i := 0; i+1 < len(lines); i += 2 {
 		function := lines[i]
+		if i >= 2*most {
+			fmt.Fprintf(&b, "\t\t... and more\n")
+			break
+		}
 		if strings.HasPrefix(function, suiteFrames) || strings.HasPrefix(function, "testing.tRunner") || strings.HasPrefix(function, "testing/synctest.") {
 			return ""
 		}

@@ -53,7 +53,7 @@ var tried sync.Map // names of tests that have called Isolate
 func inside(t *testing.T, s explore.Subject, o explore.Options) {
 	out := os.Stdout
 	os.Stdout = os.Stderr
-	debug.SetMaxStack(64 << 20) // recursion without an end need not fill the memory first
+	debug.SetMaxStack(8 << 20) // recursion without an end need not fill the memory first
 	watch := o.Watch
 	o.Watch = func(s *scripted.Script) {
 		fmt.Fprintf(out, "%s%s\n", playsPrefix, explore.OneLine(s))
