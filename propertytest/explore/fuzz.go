@@ -176,7 +176,7 @@ func (h *hunt) smallest(s *scripted.Script, what string) *Broken {
 			expect = text
 		}
 	}
-	b.Script = minimize(s, false, func(next *scripted.Script) bool {
+	b.Script = Minimize(s, false, func(next *scripted.Script) bool {
 		w := h.try(next)
 		if w == "" || expect != "" && (len(w) < len(expect) || w[:len(expect)] != expect) {
 			return false

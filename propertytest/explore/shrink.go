@@ -25,7 +25,7 @@ func (c *search) shrinkAll() {
 // shrink returns the failure with the smallest scenario found that still shows
 // it, at the same level.
 func (c *search) shrink(f *Failure) *Failure {
-	minimize(f.Script, len(c.options.Policies) == 0, func(s *scripted.Script) bool {
+	Minimize(f.Script, len(c.options.Policies) == 0, func(s *scripted.Script) bool {
 		events, findings := c.judge(s)
 		i := slices.IndexFunc(findings, func(x verdict.Finding) bool { return x.Rule.Name == f.Rule.Name && x.Level == f.Level })
 		if i < 0 || usedUp(events) && !usedUp(f.Trace) {
@@ -40,9 +40,9 @@ func (c *search) shrink(f *Failure) *Failure {
 // patience is how many scenarios are tried to make one smaller.
 const patience = 2000
 
-// minimize tries ever smaller scenarios, the boldest cuts first, and begins anew
+// Minimize tries ever smaller scenarios, the boldest cuts first, and begins anew
 // with each that still does.
-func minimize(s *scripted.Script, anyPolicy bool, does func(*scripted.Script) bool) *scripted.Script {
+func Minimize(s *scripted.Script, anyPolicy bool, does func(*scripted.Script) bool) *scripted.Script {
 	left := patience
 	for again := true; again; {
 		again = false
