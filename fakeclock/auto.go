@@ -2,6 +2,7 @@ package fakeclock
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -27,42 +28,43 @@ func (e *engine) fireBefore(k key) {
 	}
 }
 
-// autoChan waits until the timer has fired or a context has ended.
+// autoChan moves time to where the timer fires, if that is certain to be right, or
+// else has it moved once the goroutine is seen blocked.
 func (e *engine) autoChan(t *timer) {
-	s := &e.sel
-	if !e.settled(s, t) {
-		e.autoWait(s, t)
+	s := &e.stmt
+	e.busy = true
+	e.addTimer(s, t)
+	t.asked = true
+	if e.decided(s) {
+		if s.over { // unless that was another statement
+			e.lookLater(false)
+		}
+		return
 	}
-	if t.kind == KindTicker || len(t.ch) == 0 && (s.ready == nil || len(s.ready.ch) == 0) {
-		e.intoLimbo(t)
+	var filled *timer
+	if t.place != 0 && !e.careful && !e.unread() {
+		filled = e.attempt(s)
+	}
+	switch {
+	case filled == nil || !slices.Contains(s.timers, filled):
+		e.lookSoon()
+	case filled.kind == KindTicker: // a range loop will not ask for it again
+		e.lookLater(true)
 	}
 }
 
-// autoWait fires events until the timer has fired or the wait is over. It reports
-// whether the timer has fired; a goroutine that is blocked on the channel already
-// may have taken the value.
-func (e *engine) autoWait(s *selection, t *timer) bool {
-	// Functions that fire meanwhile evaluate statements of their own.
-	outer := *s
-	*s = selection{}
-	from, ended, last := e.now, e.ended, t.event.fired
-	fired := outer.fired[:0]
-	for t.place != 0 && t.event.fired == last && !e.over(outer.ctxs, ended) {
-		ev := e.queue.first()
-		e.step()
-		if ev.kind == KindTimer || ev.kind == KindAfter || ev == &t.event {
-			fired = append(fired, ev.out)
-		} else {
-			from, fired = e.now, fired[:0]
+// unread reports whether a channel that was handed out before has a value that
+// nobody has received: it may be a case of the statement.
+func (e *engine) unread() bool {
+	rest := e.full[:0]
+	for _, t := range e.full {
+		if t.asked && len(t.ch) > 0 {
+			rest = append(rest, t)
 		}
 	}
-	*s = outer
-	s.fired = fired
-	e.busy = true
-	if len(t.ch) > 0 {
-		e.gotReady(s, t, from)
-	}
-	return t.event.fired != last
+	clear(e.full[len(rest):])
+	e.full = rest
+	return len(rest) > 0
 }
 
 func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) error {

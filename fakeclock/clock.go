@@ -83,7 +83,7 @@ func (c *Clock) Sleep(d time.Duration) {
 // In Auto and Run, the call of the timer's Chan method is what waits.
 func (c *Clock) NewTimer(d time.Duration) clockwork.Timer {
 	e := c.e
-	e.enter("NewTimer")
+	e.enterCase("NewTimer")
 	t := e.newTimer(KindTimer, c.owner, d)
 	e.mu.Unlock()
 	return t

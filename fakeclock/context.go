@@ -360,6 +360,9 @@ func (c *vcontext) Value(key any) any {
 	if frozen != nil {
 		return frozen.Value(key)
 	}
+	if isStd(key) {
+		return nil // std asks for the cancelCtx that is c, and c is none
+	}
 	return c.parent.Value(key)
 }
 
@@ -399,7 +402,17 @@ func (f *face) Value(key any) any {
 	if key == (contextKey{}) {
 		return f.core
 	}
+	if f.core.e != nil && isStd(key) {
+		f.core.e.beCareful()
+	}
 	return f.std.Value(key)
+}
+
+// isStd reports whether the key may be the one under which package context looks
+// for a cancelCtx, as it does when it makes a child.
+func isStd(key any) bool {
+	_, ok := key.(*int)
+	return ok
 }
 
 // String describes the context the way package context does.
@@ -410,8 +423,20 @@ func (f *face) String() string {
 	return "fakeclock.WithDeadline(" + f.core.deadline.String() + ")"
 }
 
+// beCareful is told that there may be a context which can end without telling.
+func (e *engine) beCareful() {
+	e.mu.Lock()
+	e.careful = true
+	e.mu.Unlock()
+}
+
 // contextEnded is told that c has ended, with e.mu held.
 func (e *engine) contextEnded(c *vcontext) {
+	if e.busy && e.calling == 0 {
+		if s := e.statement(); s != nil {
+			e.settle(s)
+		}
+	}
 	if c.event.place != 0 {
 		e.disarm(&c.event, Stopped)
 	}

@@ -43,8 +43,12 @@ type engine struct {
 
 	calling int         // functions of the caller that step is in
 	adopted []*vcontext // live contexts under a parent that cannot call us
-	sel     selection   // Auto: the statement being evaluated
-	limbo   *limbo      // Auto: a channel was handed out that is not ready
+	calls   uint64      // on the clock, so far
+	stmt    statement   // Auto: the one being evaluated
+	full    []*timer    // Auto: handed out, fired and perhaps unread
+	kept    []*timer    // Auto: handed out and not received at once
+	careful bool        // Auto: the program has contexts that cannot be seen to end
+	lookout lookout     // Auto: looks whether the goroutine is blocked
 	awaits  []*await    // Manual: callers of Await
 	sched   *scheduler  // Run
 	follow  *follower   // Follow
@@ -101,6 +105,7 @@ func (e *engine) enter(op string) {
 	if e.follow != nil {
 		e.follow.catchUp()
 	}
+	e.calls++
 	if e.idle++; e.idle > e.maxIdle {
 		e.failBusy()
 	}
@@ -115,27 +120,66 @@ func (e *engine) enterCase(op string) {
 	if e.follow != nil {
 		e.follow.catchUp()
 	}
+	e.calls++
 	if e.idle++; e.idle > e.maxIdle {
 		e.failBusy()
 	}
-	e.outOfLimbo()
-	if e.closed != "" && op != "" {
-		e.refuse(op)
+	if e.busy {
+		e.attendCase(op)
 	}
 }
 
+// attend does what is left to do of a statement that has ended.
 func (e *engine) attend(op string) {
-	e.outOfLimbo()
-	if s := e.selection(); s != nil {
-		s.reset()
+	e.busy = false
+	if s := e.statement(); s != nil {
+		undone := e.settle(s)
+		if e.mode == Auto {
+			e.leave(s, undone)
+		}
+		e.reset(s)
 	}
 	if e.closed != "" {
+		e.busy = true
 		if op != "" {
 			e.refuse(op)
 		}
+	}
+}
+
+// leave notes which channels have been handed out for later, when the goroutine
+// goes on without having blocked or received anything.
+func (e *engine) leave(s *statement, undone *timer) {
+	if undone != nil {
+		e.keep(undone)
+	}
+	if e.calling > 0 {
 		return
 	}
-	e.busy = false
+	if l := &e.lookout; l.site[0] != 0 {
+		l.site[0] = 0
+		for _, t := range s.timers {
+			if !l.seen && t.place != 0 {
+				e.keep(t)
+			}
+		}
+	}
+}
+
+// attendCase does what has to be done before another case is evaluated.
+func (e *engine) attendCase(op string) {
+	if s := e.statement(); s != nil {
+		undone := e.settle(s)
+		if e.mode == Auto && op == "NewTimer" {
+			e.leave(s, undone)
+		}
+	}
+	if e.calling == 0 {
+		e.lookout.site[0] = 0
+	}
+	if e.closed != "" && op != "" {
+		e.refuse(op)
+	}
 }
 
 func (e *engine) refuse(op string) {
@@ -144,7 +188,7 @@ func (e *engine) refuse(op string) {
 }
 
 func (e *engine) close(why string) {
-	e.outOfLimbo()
+	e.lookout.site[0] = 0
 	if e.closed == "" {
 		e.closed, e.busy = why, true
 	}
@@ -306,11 +350,14 @@ func (e *engine) call(ev *event) {
 // outside runs f without the lock.
 func (e *engine) outside(f func()) {
 	e.calling++
+	outer := e.stmt // f may contain statements of its own
+	e.stmt = statement{}
 	e.mu.Unlock()
 	returned := false
 	defer func() {
 		e.mu.Lock()
 		e.calling--
+		e.stmt = outer
 		if !returned { // f panics: whoever recovers must find the clock unlocked
 			e.mu.Unlock()
 		}

@@ -118,7 +118,7 @@ type proc struct {
 	owner  *owner
 	id     int // order of starting
 	place  int // index in procs
-	sel    selection
+	stmt   statement
 	stop   func()
 	onExit func(error)
 }
@@ -423,28 +423,20 @@ func (e *engine) native(op string, ctx context.Context) (v *vcontext, release fu
 // ended. It is called with the lock and returns with it.
 func (e *engine) runChan(t *timer) {
 	p := e.current("Chan")
-	s := &p.sel
-	if e.settled(s, t) {
+	s := &p.stmt
+	e.busy = true
+	e.addTimer(s, t)
+	if e.decided(s) || e.attempt(s) != nil {
 		return
 	}
-	if len(t.waiters) == 0 && e.queue.first() == &t.event {
-		p.woken = false // by a context, in an earlier wait
-		e.step()
-	} else {
-		p.timer, p.waits = t, "the "+t.kind.String()+" due at "+offset(time.Duration(t.when))
-		p.watch, p.any = s.ctxs, len(s.ctxs) == 0
-		t.waiters = append(t.waiters, p)
-		p.park()
-		t.waiters = slices.DeleteFunc(t.waiters, func(q *proc) bool { return q == p })
-		p.forgetWait()
-	}
-	switch {
-	case len(t.ch) == 0:
-	case p.woken:
-		e.unfire(t)
-	default:
-		e.gotReady(s, t, e.from)
-	}
+	p.timer, p.waits = t, "the "+t.kind.String()+" due at "+offset(time.Duration(t.when))
+	p.watch, p.any = s.ctxs, len(s.ctxs) == 0
+	t.waiters = append(t.waiters, p)
+	p.park()
+	t.waiters = slices.DeleteFunc(t.waiters, func(q *proc) bool { return q == p })
+	p.forgetWait()
+	s.over = slices.ContainsFunc(s.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
+	e.decided(s)
 	e.busy = true
 }
 

@@ -1,161 +1,233 @@
 package fakeclock
 
-import "slices"
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
 
 // A select statement evaluates the channels of all its cases, in source order,
-// before it looks at any:
+// before it looks at any of them:
 //
 //	select {
 //	case <-ctx.Done():
 //	case <-t.Chan():
 //	}
 //
-// so in Auto and Run the call of Chan is the wait. It must end at the first
-// event that makes a case ready, and only one case may be ready then, or the
-// statement picks one at random. The calls of Done and Chan since the last other
-// call on the clock tell what the statement waits for.
+// Only when its goroutine blocks is it certain that no other case is ready, and
+// that all have been evaluated. To see that takes a look at the stacks of the
+// program. So the call of Chan first tries something cheaper: an attempt, which
+// moves time to the first channel that has been handed out, as far as nothing
+// happens on the way that cannot be undone. The next call on the clock confirms
+// the attempt if the value has been received, and undoes it if not: then another
+// case of the statement is being evaluated, or has been chosen, or the channel is
+// kept for later.
 
-// selection is what one statement has evaluated so far.
-type selection struct {
+// statement is what one goroutine has evaluated so far.
+type statement struct {
 	ctxs   []*vcontext
 	timers []*timer
-	over   bool   // a context in ctxs has ended
-	ready  *timer // has a value, unless the statement has received it
-
-	// What can be taken back, because nobody can have noticed: since the instant
-	// from, nothing happened but that these timers fired, the last of them ready.
-	from  int64
-	fired []*timer
+	over   bool // a context in ctxs has ended
+	held   []held
+	try    attempt
 }
 
-func (s *selection) reset() {
-	*s = selection{ctxs: s.ctxs[:0], timers: s.timers[:0], fired: s.fired[:0]}
+// held is a value taken out of a channel for the time of a statement that has
+// another case ready, which came first.
+type held struct {
+	t *timer
+	v time.Time
 }
 
-// selection returns the statement that the caller is evaluating, or nil where
-// time does not depend on it.
-func (e *engine) selection() *selection {
+// attempt is a move of time that can be undone: only channels were filled.
+type attempt struct {
+	firings []firing
+	before  instant
+}
+
+// instant is the part of the engine that an attempt changes.
+type instant struct {
+	now, from                 int64
+	seq, fired, clicks, ended uint64
+	round                     uint32
+	idle, records             int
+	ties                      rand.PCG
+}
+
+// firing is one event of an attempt.
+type firing struct {
+	t    *timer
+	key  key
+	rec  int
+	last uint64 // t.fired before
+	sent bool   // there was room in the channel
+}
+
+func (e *engine) instant() instant {
+	i := instant{now: e.now, from: e.from, seq: e.seq, fired: e.fired, clicks: e.clicks, ended: e.ends,
+		round: e.round, idle: e.idle, records: len(e.records)}
+	if e.ties != nil {
+		i.ties = *e.ties
+	}
+	return i
+}
+
+// attempt fires channels in their order until it has filled one that is handed
+// out, which it returns. If there is none before anything that cannot be undone,
+// it does nothing and returns nil.
+func (e *engine) attempt(s *statement) (filled *timer) {
+	a := &s.try
+	a.before = e.instant()
+	for len(a.firings) < 1000 && e.queue.len() > 0 && e.queue.first().undoable() {
+		t := e.queue.first().out
+		f := firing{t: t, key: t.key, rec: t.rec, last: t.event.fired, sent: len(t.ch) == 0}
+		e.step()
+		a.firings = append(a.firings, f)
+		if f.sent && (t.asked || slices.Contains(s.timers, t)) {
+			return t
+		}
+	}
+	if len(a.firings) > 0 {
+		e.undo(a)
+	}
+	return nil
+}
+
+// undoable reports whether nobody but the reader of its channel can notice that
+// ev has fired.
+func (ev *event) undoable() bool { return ev.out != nil && len(ev.out.waiters) == 0 }
+
+// settle confirms the attempt of the statement or undoes it. It returns the timer
+// of an attempt that it has undone.
+func (e *engine) settle(s *statement) (undone *timer) {
+	a := &s.try
+	if len(a.firings) == 0 {
+		return nil
+	}
+	for _, f := range a.firings {
+		if f.sent && len(f.t.ch) == 0 { // received
+			a.clear()
+			e.reset(s)
+			return nil
+		}
+	}
+	undone = a.firings[len(a.firings)-1].t
+	e.undo(a)
+	return undone
+}
+
+func (a *attempt) clear() {
+	clear(a.firings)
+	a.firings = a.firings[:0]
+}
+
+// undo makes everything as it was before the attempt.
+func (e *engine) undo(a *attempt) {
+	for _, f := range slices.Backward(a.firings) {
+		t := f.t
+		if f.sent {
+			<-t.ch
+		}
+		if t.place != 0 { // a ticker, armed anew
+			e.queue.remove(&t.event)
+		}
+		t.key, t.rec, t.event.fired = f.key, f.rec, f.last
+		e.reopen(&t.event)
+		e.queue.push(&t.event)
+	}
+	b := &a.before
+	e.now, e.from, e.seq, e.fired, e.clicks, e.ends, e.round, e.idle = b.now, b.from, b.seq, b.fired, b.clicks, b.ended, b.round, b.idle
+	if e.ties != nil {
+		*e.ties = b.ties
+	}
+	clear(e.records[b.records:])
+	e.records = e.records[:b.records]
+	a.clear()
+}
+
+// reset begins a new statement.
+func (e *engine) reset(s *statement) {
+	for _, h := range s.held {
+		select {
+		case h.t.ch <- h.v:
+		default:
+		}
+	}
+	clear(s.held)
+	s.held, s.ctxs, s.timers, s.over = s.held[:0], s.ctxs[:0], s.timers[:0], false
+}
+
+// statement returns the one that the caller is evaluating, or nil where time does
+// not depend on it.
+func (e *engine) statement() *statement {
 	switch {
 	case e.mode == Auto:
-		return &e.sel
+		return &e.stmt
 	case e.mode == run && e.sched.cur != nil:
-		return &e.sched.cur.sel
+		return &e.sched.cur.stmt
 	}
 	return nil
 }
 
 // addTimer begins a new statement if the timer has been evaluated already, since
 // each statement evaluates each case once.
-func (s *selection) addTimer(t *timer) {
+func (e *engine) addTimer(s *statement, t *timer) {
 	if slices.Contains(s.timers, t) {
-		s.reset()
+		e.reset(s)
 	}
 	s.timers = append(s.timers, t)
 }
 
-func (s *selection) addContext(c *vcontext) {
+func (e *engine) addContext(s *statement, c *vcontext) {
 	if slices.Contains(s.ctxs, c) {
-		s.reset()
+		e.reset(s)
 	}
 	s.ctxs = append(s.ctxs, c)
 	s.over = s.over || c.endedAt != 0
 }
 
-// looked is called when Done of a context was.
-func (e *engine) looked(c *vcontext) {
-	s := e.selection()
-	if s == nil {
-		return
-	}
-	e.busy = true
-	s.addContext(c)
-	if e.mode == run && c.endedAt == 0 {
-		c.known(e.sched.cur)
-	}
-	if s.over {
-		e.outOfLimbo() // the statement has a ready case after all
-	}
-	if s.over && s.ready != nil && len(s.ready.ch) > 0 {
-		e.takeBack(s, 0, s.from)
-	}
-}
-
-// settled decides what can be decided without waiting: an ended context comes
-// before any timer, and of two timers the one that fired first. It reports
-// whether the statement has a ready case, or never will.
-func (e *engine) settled(s *selection, t *timer) bool {
-	e.busy = true
-	s.addTimer(t)
-	switch {
-	case s.over:
-		e.unfire(t)
-	case s.ready != nil && len(s.ready.ch) > 0:
-		switch {
-		case len(t.ch) == 0:
-		case t.event.fired < s.ready.event.fired:
-			e.takeBack(s, t.event.fired, t.when)
-			s.ready = t
-		default:
-			e.unfire(t)
+// decided reports whether a case of the statement is ready without a wait. Of
+// several, one must be left, or the statement picks one at random: an ended
+// context, or else the timer that fired first.
+func (e *engine) decided(s *statement) bool {
+	var first *timer
+	for _, t := range s.timers {
+		if len(t.ch) > 0 && (first == nil || t.event.fired < first.event.fired) {
+			first = t
 		}
-	case len(t.ch) > 0:
-		e.gotReady(s, t, e.now)
-	default:
-		return t.place == 0 // stopped: it will never be ready
+	}
+	if first == nil {
+		return s.over
+	}
+	for _, t := range s.timers {
+		if len(t.ch) > 0 && (s.over || t != first) {
+			s.held = append(s.held, held{t, <-t.ch})
+		}
 	}
 	return true
 }
 
-// gotReady notes that the timer has a value, and that nothing else has happened
-// since the instant from, or nothing but what s.fired has.
-func (e *engine) gotReady(s *selection, t *timer, from int64) {
-	s.ready, s.from = t, from
-	if len(s.fired) == 0 {
-		s.fired = append(s.fired, t)
+// looked is called when Done of a context was.
+func (e *engine) looked(c *vcontext) {
+	e.calls++
+	s := e.statement()
+	if s == nil {
+		return
 	}
-}
-
-// takeBack unfires what the statement's own wait has fired after the given
-// click, and moves time back to the instant to, or as far as it can go.
-func (e *engine) takeBack(s *selection, click uint64, to int64) {
-	for _, t := range s.fired {
-		if t.event.fired > click {
-			e.unfire(t)
-		}
-	}
-	e.now, e.round = max(to, s.from), 0
-	s.ready = nil
-}
-
-// unfire takes back the value of a timer, if it has one, because it must not
-// compete with a case that was ready before it.
-func (e *engine) unfire(t *timer) {
-	select {
-	case <-t.ch:
+	e.busy = true
+	e.addContext(s, c)
+	switch l := &e.lookout; {
+	case s.over:
+		e.settle(s)
+		e.decided(s)
+		l.site[0] = 0
+	case e.mode != Auto || e.calling > 0 || len(s.try.firings) > 0:
+	case l.site[0] != 0:
+		l.calls = e.calls // the same statement goes on
 	default:
-		return
+		e.lookLater(false)
 	}
-	e.fired--
-	if t.place == 0 {
-		e.reopen(&t.event)
-		e.queue.push(&t.event)
-		return
+	if e.mode == run && c.endedAt == 0 {
+		c.known(e.sched.cur)
 	}
-	// A ticker, armed for its next tick already.
-	e.queue.remove(&t.event)
-	t.when -= int64(t.period)
-	e.queue.push(&t.event)
-	if t.rec != 0 {
-		e.records[t.rec-1].until = t.when
-	}
-}
-
-// over reports whether a wait that watches these contexts has ended for one of
-// them; a wait that watches none ends with any context, since a Done further
-// down in the same statement is yet to be evaluated.
-func (e *engine) over(watched []*vcontext, ended int) bool {
-	if len(watched) == 0 {
-		return e.ended != ended
-	}
-	return slices.ContainsFunc(watched, func(c *vcontext) bool { return c.endedAt != 0 })
 }

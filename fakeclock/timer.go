@@ -29,6 +29,7 @@ type event struct {
 type timer struct {
 	event
 	ch      chan time.Time // capacity 1; nil for AfterFunc
+	asked   bool           // somebody may be waiting for the channel
 	waiters []*proc        // goroutines of Run that are inside Chan, in order
 }
 
@@ -55,10 +56,13 @@ func (e *engine) set(t *timer, d time.Duration) {
 
 // send puts the present instant in the channel and reports whether there was room.
 func (e *engine) send(t *timer) bool {
-	e.clicks++
-	t.fired = e.clicks
 	select {
 	case t.ch <- e.start.Add(time.Duration(e.now)):
+		e.clicks++
+		t.fired = e.clicks
+		if t.asked && e.mode == Auto && len(t.ch) > 0 {
+			e.full = append(e.full, t)
+		}
 		return true
 	default:
 		return false

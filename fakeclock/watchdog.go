@@ -2,6 +2,7 @@ package fakeclock
 
 import (
 	"bytes"
+	"iter"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -14,74 +15,197 @@ import (
 // happens in virtual time: they decide how soon something that is certain is
 // found out.
 
-// limbo is the state of an Auto clock that has handed out a channel on which the
-// goroutine may yet block. Either the statement that asked for it has another
-// case that is ready, an ended context, and all is well; or it has not, because
-// the context that ended is not among its cases, and its goroutine blocks. Or the
-// channel is that of a ticker and has a tick, but the statement is a range loop,
-// which will not ask for the channel again. Only the runtime knows which, so after
-// a moment of real time it is asked, again and again, until the goroutine is seen
-// blocked, or the clock is used, or the goroutine is gone.
-type limbo struct {
-	timer *timer
-	gid   string // id of the goroutine
-	call  call   // that evaluated the channel
+// lookout looks, in Auto, whether the goroutine that uses the clock is blocked.
+// Then it waits for the clock alone, and time can move. It looks while the last
+// call handed out a channel on which the goroutine may block, or while channels
+// are kept that were not received at once. Whether the goroutine is blocked there
+// only the runtime knows.
+type lookout struct {
+	real  *time.Timer // nil before the first use
+	on    bool        // real is running
+	gid   string      // id of the goroutine
+	site  site        // of the last call, if that may be the wait; or else it begins with zero
+	exact bool        // the wait is in that very line
+	seen  bool        // blocked there
+	calls uint64      // e.calls at the last look
 	since time.Duration
 	pause time.Duration
-	real  *time.Timer
 }
 
 const (
-	firstLook = time.Millisecond
+	soon      = 20 * time.Microsecond // about what a look takes
+	later     = time.Millisecond
 	lastPause = 100 * time.Millisecond
 	givenUp   = 10 * time.Second // a goroutine that does something else has left the statement
 )
 
-func (e *engine) intoLimbo(t *timer) {
-	l := &limbo{timer: t, gid: goroutineID(), call: caller(), pause: firstLook}
-	l.call.exact = len(t.ch) > 0 // only a range loop blocks on it again, in the same line
-	e.limbo, e.busy = l, true
-	l.real = time.AfterFunc(l.pause, func() { e.lookInLimbo(l) })
+// lookSoon is for a channel that is not ready, so that its goroutine is likely to
+// block.
+func (e *engine) lookSoon() {
+	l := &e.lookout
+	runtime.Callers(3, l.site[:])
+	l.exact, l.seen = false, false
+	l.gid = goroutineID()
+	e.look(soon)
 }
 
-// outOfLimbo notes that the goroutine has gone on.
-func (e *engine) outOfLimbo() {
-	if e.limbo != nil {
-		e.limbo.real.Stop()
-		e.limbo = nil
+// lookLater is for a channel that need not be the wait: of a ticker, which a range
+// loop asks for only once, or of a context.
+func (e *engine) lookLater(exact bool) {
+	l := &e.lookout
+	const frames = 4 // few, since it is often called
+	runtime.Callers(4, l.site[:frames])
+	l.site[frames] = 0
+	l.exact, l.seen = exact, false
+	if !l.on {
+		l.gid = goroutineID()
+		e.look(later)
 	}
 }
 
-func (e *engine) lookInLimbo(l *limbo) {
-	state := goroutineState(l.gid, l.call)
-	e.mu.Lock()
-	if e.limbo != l {
-		e.mu.Unlock()
+// keep notes that a channel has been handed out for later.
+func (e *engine) keep(t *timer) {
+	if !slices.Contains(e.kept, t) {
+		e.kept = append(e.kept, t)
+	}
+	if l := &e.lookout; !l.on {
+		l.gid = goroutineID()
+		e.look(later)
+	}
+}
+
+// look begins to look for the goroutine.
+func (e *engine) look(after time.Duration) {
+	l := &e.lookout
+	e.busy = true
+	l.on, l.calls, l.since, l.pause = true, e.calls, 0, after
+	if after == soon {
+		go e.lookAtOnce()
 		return
 	}
-	armed := l.timer.place != 0
-	l.since += l.pause
-	l.pause = min(2*l.pause, lastPause)
-	switch {
-	case state == gone || e.stall < 0 && !armed || state == elsewhere && l.since >= givenUp:
-		e.limbo = nil
-	case state == blocked && armed && len(l.timer.ch) == 0:
-		// The wait is for this timer and for no context that has ended.
-		e.limbo = nil
-		e.sel.ctxs = slices.DeleteFunc(e.sel.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
-		e.sel.over = false
-		if !e.autoWait(&e.sel, l.timer) || l.timer.kind == KindTicker {
-			e.limbo, e.busy = l, true
-			l.since, l.pause = 0, firstLook
+	e.lookAgain(after)
+}
+
+func (e *engine) lookAgain(after time.Duration) {
+	if l := &e.lookout; l.real == nil {
+		l.real = time.AfterFunc(after, e.lookInTime)
+	} else {
+		l.real.Reset(after)
+	}
+}
+
+// lookAtOnce looks without a pause, as often as a goroutine may need that is about
+// to block.
+func (e *engine) lookAtOnce() {
+	for range 20 {
+		runtime.Gosched()
+		if pause := e.lookNow(); pause != soon {
+			break
 		}
-	case state == blocked && !armed && l.since >= e.stall:
-		e.fail(e.report(ErrStall, "%s blocks on the channel of a %s that is not armed: it was stopped, or its value has been received",
-			l.call.function, l.timer.kind))
 	}
-	if e.limbo == l {
-		l.real.Reset(l.pause)
+	e.lookInTime()
+}
+
+func (e *engine) lookInTime() {
+	if pause := e.lookNow(); pause != 0 {
+		e.mu.Lock()
+		e.lookAgain(pause)
+		e.mu.Unlock()
 	}
+}
+
+// lookNow looks once, and returns when to look again, or zero for never.
+func (e *engine) lookNow() (pause time.Duration) {
+	e.mu.Lock()
+	l := &e.lookout
+	e.kept = slices.DeleteFunc(e.kept, func(t *timer) bool { return t.place == 0 && len(t.ch) == 0 })
+	anywhere := slices.ContainsFunc(e.kept, func(t *timer) bool { return t.place != 0 })
+	if l.site[0] == 0 && !anywhere || e.closed != "" {
+		l.on = false
+		e.mu.Unlock()
+		return 0
+	}
+	calls, gid, site, exact := e.calls, l.gid, l.site, l.exact
+	quiet := calls == l.calls && e.calling == 0
 	e.mu.Unlock()
+
+	now := elsewhere
+	if quiet {
+		now = goroutineState(gid, site.calls(), exact, anywhere)
+	}
+
+	e.mu.Lock()
+	l.since += l.pause
+	switch {
+	case !quiet || e.calls != calls: // it goes on
+		l.calls, l.since, l.pause = e.calls, 0, later
+	case now == gone || now == elsewhere && l.since >= givenUp:
+		l.on, l.site[0], l.pause = false, 0, 0
+	case now == blocked:
+		e.goOn()
+	case l.since > 20*soon:
+		l.pause = min(2*l.pause, lastPause)
+	}
+	pause = l.pause
+	e.mu.Unlock()
+	return pause
+}
+
+// goOn fires events for a goroutine that is seen blocked, until one may have woken
+// it.
+func (e *engine) goOn() {
+	l := &e.lookout
+	e.calls++ // another that has looked at the same time must look again
+	l.calls, l.seen = e.calls, true
+	e.stmt.try.clear()
+	again := len(e.stmt.held) > 0
+	e.reset(&e.stmt)
+	if again {
+		return // the context which had ended was in another statement
+	}
+	// What is ready now is no case of the statement.
+	e.unread()
+	for _, t := range e.full {
+		e.passOver(t)
+	}
+	for n := 0; e.queue.len() > 0; n++ {
+		if n > e.maxIdle {
+			e.fail(e.report(ErrDeadlock, "the goroutine is blocked, and the last %d events woke it not: only timers that it does not wait for go on", n))
+		}
+		t := e.queue.first().out
+		moved := e.now
+		e.step()
+		l.calls = e.calls // functions may have called
+		if l.pause = soon; e.now > moved {
+			l.since = 0
+		}
+		if t == nil {
+			return // perhaps it was a context, which is seen at the next look
+		}
+		if len(t.ch) == 0 {
+			if l.pause = later; t.kind != KindTicker { // or a range loop blocks again
+				l.site[0] = 0
+			}
+			return // received
+		}
+		e.passOver(t)
+	}
+	l.pause = min(2*l.pause, lastPause)
+	if e.stall >= 0 && l.since >= e.stall {
+		who := l.site.calls()[0].function
+		if who == "" {
+			who = "the goroutine"
+		}
+		e.fail(e.report(ErrStall, "%s blocks on a channel that nothing armed will fill: its timer was stopped, or its value has been received, or its context has no deadline", who))
+	}
+}
+
+// passOver notes that a channel has a value which a blocked goroutine does not
+// receive. If it is not kept it stood in an earlier statement.
+func (e *engine) passOver(t *timer) {
+	if !slices.Contains(e.kept, t) {
+		t.asked = false
+	}
 }
 
 type state uint8
@@ -93,8 +217,8 @@ const (
 )
 
 // goroutineState asks the runtime whether the goroutine is blocked on channels in
-// the given place.
-func goroutineState(id string, at call) state {
+// the statement that made the calls, or anywhere in the code of the user.
+func goroutineState(id string, made []call, exact, anywhere bool) state {
 	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
 		header, frames, _ := strings.Cut(string(g), "\n")
 		rest, ok := strings.CutPrefix(header, "goroutine "+id+" [")
@@ -102,7 +226,7 @@ func goroutineState(id string, at call) state {
 			continue
 		}
 		waits := strings.HasPrefix(rest, "select") || strings.HasPrefix(rest, "chan receive")
-		if waits && at.matches(frames) {
+		if waits && (inStatement(frames, made, exact) || anywhere && inUserCode(frames)) {
 			return blocked
 		}
 		return elsewhere
@@ -131,37 +255,75 @@ func goroutineID() string {
 	return id
 }
 
-// call is a place in the code outside this package.
+// call is a place in the code.
 type call struct {
 	function string
 	line     int
-	exact    bool
 }
 
-// matches reports whether the first of the frames is the statement of the call. A
-// select statement blocks in the line it begins in, which is not after any of its
-// cases.
-func (c call) matches(frames string) bool {
-	function, rest, _ := strings.Cut(frames, "\n")
-	file, _, _ := strings.Cut(rest, "\n")
-	file, _, _ = strings.Cut(file, " +0x")
-	line, err := strconv.Atoi(file[strings.LastIndexByte(file, ':')+1:])
-	return err == nil && strings.HasPrefix(function, c.function+"(") &&
-		(line == c.line || line < c.line && !c.exact)
-}
-
-// caller returns the innermost call of this package.
-func caller() call {
-	var s site
-	runtime.Callers(3, s[:])
-	frames := runtime.CallersFrames(s[:])
+// calls returns the calls of the site that are outside this package, innermost
+// first.
+func (s *site) calls() []call {
+	n := slices.Index(s[:], 0)
+	if n < 0 {
+		n = len(s)
+	}
+	if n == 0 {
+		return []call{{}}
+	}
+	var all []call
+	frames := runtime.CallersFrames(s[:n])
 	for {
 		f, more := frames.Next()
 		if f.Function != "" && !strings.HasPrefix(f.Function, ownFrames) {
-			return call{function: f.Function, line: f.Line}
+			all = append(all, call{f.Function, f.Line})
 		}
 		if !more {
-			return call{}
+			return all
+		}
+	}
+}
+
+// inStatement reports whether the frames of a blocked goroutine are in the
+// statement that made the calls, or in a function that it has called since. A
+// select statement blocks in the line it begins in, which is not after any of its
+// cases; a channel that is given to a function, in the line of that call.
+func inStatement(frames string, made []call, exact bool) bool {
+	for function, line := range framesOf(frames) {
+		for _, c := range made {
+			if c.function == function {
+				return line == c.line || line < c.line && !exact
+			}
+		}
+	}
+	return false
+}
+
+// inUserCode reports whether the frames begin outside the standard library, whose
+// import paths have no dot in their first element.
+func inUserCode(frames string) bool {
+	for function := range framesOf(frames) {
+		if strings.HasPrefix(function, "reflect.") {
+			continue
+		}
+		host, _, _ := strings.Cut(function, "/")
+		return strings.HasPrefix(function, "main.") || host != function && strings.Contains(host, ".")
+	}
+	return false
+}
+
+// framesOf reads the function and line of each frame in the text of a stack.
+func framesOf(frames string) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for frames != "" {
+			var function, file string
+			function, frames, _ = strings.Cut(frames, "\n")
+			file, frames, _ = strings.Cut(frames, "\n")
+			file, _, _ = strings.Cut(file, " +0x")
+			line, err := strconv.Atoi(file[strings.LastIndexByte(file, ':')+1:])
+			if args := strings.LastIndexByte(function, '('); err == nil && args > 0 && !yield(function[:args], line) {
+				return
+			}
 		}
 	}
 }
