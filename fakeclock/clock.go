@@ -134,6 +134,7 @@ func (c *Clock) NewTicker(d time.Duration) clockwork.Ticker {
 	e.enter("NewTicker")
 	t := &ticker{timer{event: event{e: e, kind: KindTicker, owner: e.owned(c.owner), period: d}, ch: make(chan time.Time, 1)}}
 	t.event.out = &t.timer
+	e.adoptTimer(&t.timer)
 	e.arm(&t.event, satAdd(e.now, d))
 	e.mu.Unlock()
 	return t

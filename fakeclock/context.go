@@ -115,6 +115,7 @@ type vcontext struct {
 	event   event              // the deadline, with e
 	endedAt int                // e.ended when it ended; zero while it lives; protected by e.mu
 	procs   map[*proc]struct{} // goroutines of Run that know it; protected by e.mu
+	std     bool               // it has children of package context; protected by e.mu
 
 	mu     sync.Mutex
 	err    error
@@ -153,7 +154,7 @@ func newContext(op string, parent context.Context, clk clockwork.Clock) *vcontex
 		c.e.enter(op)
 		c.event = event{e: c.e, kind: KindDeadline, owner: c.e.owned(own.owner), ctx: c}
 		if c.e.sched != nil && c.e.sched.cur != nil {
-			c.known(c.e.sched.cur)
+			c.e.sched.cur.knows(c)
 		}
 		c.e.mu.Unlock()
 	}
@@ -270,7 +271,18 @@ func (c *vcontext) limit(t time.Time, d time.Duration) {
 	}
 }
 
-func (c *vcontext) cancel() { c.end(context.Canceled, context.Canceled) }
+func (c *vcontext) cancel() {
+	if c.e != nil && c.e.sched != nil {
+		c.e.mu.Lock()
+		c.e.sched.claimIfLoose()
+		c.e.mu.Unlock()
+	}
+	c.end(context.Canceled, context.Canceled)
+	if c.e != nil && c.e.sched != nil {
+		c.e.sched.stepAside()
+	}
+}
+
 func (c *vcontext) expire() { c.end(context.DeadlineExceeded, context.DeadlineExceeded) }
 
 // end ends c, then its children, then returns. Only the first call counts.
@@ -403,7 +415,7 @@ func (f *face) Value(key any) any {
 		return f.core
 	}
 	if f.core.e != nil && isStd(key) {
-		f.core.e.beCareful()
+		f.core.beCareful()
 	}
 	return f.std.Value(key)
 }
@@ -424,10 +436,13 @@ func (f *face) String() string {
 }
 
 // beCareful is told that there may be a context which can end without telling.
-func (e *engine) beCareful() {
-	e.mu.Lock()
-	e.careful = true
-	e.mu.Unlock()
+func (c *vcontext) beCareful() {
+	c.e.mu.Lock()
+	c.std, c.e.careful = true, true
+	if c.e.sched != nil && c.e.sched.cur != nil {
+		c.e.sched.cur.std = true
+	}
+	c.e.mu.Unlock()
 }
 
 // contextEnded is told that c has ended, with e.mu held.

@@ -42,6 +42,7 @@ type engine struct {
 	ends    uint64 // waits ended so far
 
 	calling int         // functions of the caller that step is in
+	trying  bool        // step is part of an attempt
 	adopted []*vcontext // live contexts under a parent that cannot call us
 	calls   uint64      // on the clock, so far
 	stmt    statement   // Auto: the one being evaluated
@@ -132,10 +133,15 @@ func (e *engine) enterCase(op string) {
 // attend does what is left to do of a statement that has ended.
 func (e *engine) attend(op string) {
 	e.busy = false
+	if e.sched != nil {
+		e.sched.claimIfLoose()
+	}
 	if s := e.statement(); s != nil {
 		undone := e.settle(s)
 		if e.mode == Auto {
 			e.leave(s, undone)
+		} else if p := e.sched.cur; p.waitedFor != nil {
+			p.attendWait()
 		}
 		e.reset(s)
 	}
@@ -168,10 +174,15 @@ func (e *engine) leave(s *statement, undone *timer) {
 
 // attendCase does what has to be done before another case is evaluated.
 func (e *engine) attendCase(op string) {
+	if e.sched != nil {
+		e.sched.claimIfLoose()
+	}
 	if s := e.statement(); s != nil {
 		undone := e.settle(s)
 		if e.mode == Auto && op == "NewTimer" {
 			e.leave(s, undone)
+		} else if e.mode == run && op != "Chan" {
+			e.sched.cur.attendWait()
 		}
 	}
 	if e.calling == 0 {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
-	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/retrykit/retrykit/fakeclock"
@@ -156,6 +155,7 @@ type oracleContext struct {
 	children []*oracleContext
 	std      bool
 	ended    bool
+	noticed  bool // by the program
 }
 
 func (o *oracle) arm(t *oracleTimer, d time.Duration) {
@@ -246,6 +246,11 @@ func (o *oracle) wait(cases []selectCase) (result string, ok bool) {
 		timers, contexts := o.ready(cases)
 		switch {
 		case contexts > 0:
+			for _, c := range cases {
+				if c.kind == "context" && o.ctxs[c.id].ended {
+					o.ctxs[c.id].noticed = true
+				}
+			}
 			return "context", true
 		case len(timers) > 0:
 			t := timers[0]
@@ -265,8 +270,10 @@ type generator struct {
 	kept      bool // channels kept in a variable
 	std       bool // standard contexts
 	ambiguous bool // statements with several cases ready at first
-	inline    bool // several timers made in one statement
+	inline    bool // timers made in a statement after the case of another
 	bareStd   bool // statements over nothing but standard contexts
+	bare      bool // statements over nothing but contexts
+	orderly   bool // a context known to have ended does not stand behind a timer
 }
 
 // draw draws a program and what it must do.
@@ -348,10 +355,14 @@ func (g generator) drawCases(t *rapid.T, o *oracle, duration func() time.Duratio
 				continue
 			}
 			c.id = rapid.IntRange(0, len(o.ctxs)-1).Draw(t, "ctx")
-		default:
-			if made++; made > 1 && !g.inline {
+			if ctx := o.ctxs[c.id]; ctx.ended && ctx.noticed && g.orderly && slices.ContainsFunc(cases, func(c selectCase) bool { return c.kind != "context" }) {
 				continue
 			}
+		default:
+			if !g.inline && slices.ContainsFunc(cases, func(c selectCase) bool { return c.kind != "context" }) {
+				continue
+			}
+			made++
 			c.d = duration()
 			c.id = len(o.timers) + made - 1
 		}
@@ -360,7 +371,7 @@ func (g generator) drawCases(t *rapid.T, o *oracle, duration func() time.Duratio
 		}
 		cases = append(cases, c)
 	}
-	seen := func(c selectCase) bool { return c.kind != "context" || !o.ctxs[c.id].std }
+	seen := func(c selectCase) bool { return c.kind != "context" || g.bare && !o.ctxs[c.id].std }
 	if !g.bareStd && !slices.ContainsFunc(cases, seen) {
 		return nil
 	}
@@ -406,7 +417,9 @@ func (o *oracle) do(step op) (result string, ok bool) {
 		o.sleep(step.d, never)
 	case opSleepCtx:
 		c := o.ctxs[step.id]
-		return fmt.Sprint(!c.ended && o.sleep(step.d, func() bool { return c.ended })), true
+		slept := !c.ended && o.sleep(step.d, func() bool { return c.ended })
+		c.noticed = !slept
+		return fmt.Sprint(slept), true
 	case opTimer, opTicker, opKeep:
 		t := &oracleTimer{kept: step.verb == opKeep, ticker: step.verb == opTicker}
 		if t.ticker {
@@ -439,7 +452,14 @@ func (o *oracle) do(step op) (result string, ok bool) {
 	case opCancelable, opStdChild:
 		o.context(step.parent, step.verb == opStdChild)
 	case opCancel:
+		was := make([]bool, len(o.ctxs))
+		for i, c := range o.ctxs {
+			was[i] = c.ended
+		}
 		o.ctxs[step.id].end()
+		for i, c := range o.ctxs {
+			c.noticed = c.noticed || c.ended && !was[i]
+		}
 	case opCancelIn:
 		t := &oracleTimer{cancels: o.ctxs[step.id]}
 		o.funcs = append(o.funcs, t)
@@ -650,12 +670,20 @@ func (m *machine) done(c selectCase) <-chan struct{} {
 }
 
 func TestRandomPrograms(t *testing.T) {
-	everything := generator{kept: true, std: true, ambiguous: true, inline: true}
-	unambiguous := generator{kept: true, std: true, inline: true, bareStd: true}
+	everything := generator{kept: true, std: true, ambiguous: true, inline: true, bare: true}
+	unambiguous := generator{kept: true, std: true, inline: true, bare: true, bareStd: true}
 	alone := func(p randomProgram, run func(f func(clockwork.Clock))) []string {
 		var m *machine
 		run(func(clk clockwork.Clock) { m = p.on(clk) })
 		return m.got
+	}
+	// A program that hangs is a stall: enough real time for a busy machine.
+	patient := fakeclock.Config{Stall: 5 * time.Second}
+	orError := func(got func() []string, err error) []string {
+		if err != nil {
+			return []string{err.Error()}
+		}
+		return got()
 	}
 	modes := []struct {
 		name string
@@ -673,10 +701,34 @@ func TestRandomPrograms(t *testing.T) {
 		{"auto", everything, func(t *testing.T, p randomProgram) []string {
 			return alone(p, func(f func(clockwork.Clock)) { f(fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})) })
 		}},
-		{"run", generator{std: true, ambiguous: true}, func(t *testing.T, p randomProgram) []string {
-			return alone(p, func(f func(clockwork.Clock)) {
-				require.NoError(t, fakeclock.Run(fakeclock.Config{Stall: 200 * time.Millisecond}, func(clk *fakeclock.Clock) error { f(clk); return nil }))
+		{"run", generator{std: true, ambiguous: true, orderly: true}, func(t *testing.T, p randomProgram) []string {
+			var m *machine
+			return orError(func() []string { return m.got }, fakeclock.Run(patient, func(clk *fakeclock.Clock) error {
+				m = p.on(clk)
+				return nil
+			}))
+		}},
+		{"run, among others", generator{std: true, ambiguous: true, orderly: true}, func(t *testing.T, p randomProgram) []string {
+			machines := make([]*machine, 3)
+			err := fakeclock.Run(patient, func(clk *fakeclock.Clock) error {
+				g := clk.NewGroup()
+				for i := range machines {
+					g.Go("program", func(clk *fakeclock.Clock) error {
+						clk.Sleep(time.Duration(i) * time.Millisecond)
+						machines[i] = p.on(clk)
+						return nil
+					})
+				}
+				return g.Wait()
 			})
+			return orError(func() []string {
+				for _, m := range machines {
+					if !slices.Equal(m.got, p.want) {
+						return m.got
+					}
+				}
+				return p.want
+			}, err)
 		}},
 		{"bubble", unambiguous, func(t *testing.T, p randomProgram) (got []string) {
 			bubble.Test(t, fakeclock.Config{TB: quietTB{}}, func(t *testing.T, clk *fakeclock.Clock) {
@@ -700,7 +752,7 @@ func TestRandomPrograms(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				p := mode.gen.draw(rt)
-				hang := time.AfterFunc(3*time.Second, func() { panic("the program hangs:\n" + p.side(nil)) })
+				hang := time.AfterFunc(time.Minute, func() { panic("the program hangs:\n" + p.side(nil)) })
 				defer hang.Stop()
 				if got := mode.run(t, p); !slices.Equal(got, p.want) {
 					rt.Fatalf("the program, what it did, and what it should have done:\n%s", p.side(got))

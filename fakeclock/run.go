@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -39,7 +40,8 @@ func Run(cfg Config, main func(*Clock) error) error {
 	cfg.check()
 	e := newEngine(cfg)
 	e.mode, e.maxIdle = run, limitOfCalls(cfg)
-	s := &scheduler{e: e}
+	s := &scheduler{e: e, done: make(chan struct{})}
+	s.turns.L = &e.mu
 	e.sched = s
 	clk := &Clock{e: e, owner: e.nobody}
 	if cfg.TB != nil {
@@ -89,6 +91,12 @@ type scheduler struct {
 	resumes uint64 // lets the watchdog see that something happens
 	barren  int    // events in a row that let nobody run
 
+	loose  []*proc       // blocked in a statement: see goOnInDoubt
+	woke   bool          // one of them may have been woken
+	handed bool          // another loop goes on
+	turns  sync.Cond     // one of them has got its turn
+	done   chan struct{} // closed when the last loop has ended
+
 	over     bool // there is a failure or a panic
 	failure  *Report
 	panicked *Panic
@@ -109,18 +117,27 @@ type proc struct {
 	// While parked for more than a sleep.
 	waits string      // for what
 	watch []*vcontext // contexts that end the wait
-	any   bool        // all contexts it knows do
-	timer *timer      // inside Chan of this timer
+	timer *timer      // inside Chan of this timer: any context it knows does
 	cond  *Cond       // inside Wait of this Cond
 	site  *site       // where
 
-	name   string
-	owner  *owner
-	id     int // order of starting
-	place  int // index in procs
-	stmt   statement
-	stop   func()
-	onExit func(error)
+	name        string
+	owner       *owner
+	id          int // order of starting
+	place       int // index in procs
+	stmt        statement
+	doubt       *doubt
+	waitedFor   *timer // by parking, in the statement being evaluated
+	loose       bool   // blocked in a statement, or woken there and not yet granted a turn
+	claims      bool   // its turn
+	known       map[*vcontext]struct{}
+	missed      []*vcontext // that have ended, and that it has not asked for since
+	ended       []*vcontext // likewise, but it has ended them itself
+	unread      []*timer    // that have fired, likewise
+	endedBefore int         // e.ended when it parked in Chan last
+	std         bool        // it has made contexts that can end without telling
+	stop        func()
+	onExit      func(error)
 }
 
 // spawn makes a goroutine that will run f when its turn comes.
@@ -151,6 +168,13 @@ func (s *scheduler) body(p *proc, f func(*Clock) error) {
 	defer func() {
 		v := recover()
 		s.e.mu.Lock() // for the scheduler
+		s.e.calls++
+		if p.loose {
+			s.claim(p)
+		}
+		for c := range p.known {
+			delete(c.procs, p)
+		}
 		switch {
 		case returned || s.unwound:
 		case v != nil:
@@ -191,6 +215,11 @@ func (s *scheduler) ready(p *proc) {
 // resume lets p run until it parks or returns. It is called with the lock, which
 // p gives back when it calls the code under test.
 func (s *scheduler) resume(p *proc) {
+	if p.loose {
+		s.grant(p)
+		s.handed = true
+		return
+	}
 	s.cur, p.parked = p, false
 	s.resumes++
 	s.barren = 0
@@ -224,13 +253,13 @@ func (p *proc) parkFor() {
 		runtime.Callers(3, p.site[:])
 	}
 	for _, c := range p.watch {
-		c.known(p)
+		p.knows(c)
 	}
 }
 
 // forgetWait clears what park was told.
 func (p *proc) forgetWait() {
-	p.waits, p.site, p.watch, p.any, p.timer, p.cond = "", nil, nil, false, nil, nil
+	p.waits, p.site, p.watch, p.timer, p.cond = "", nil, nil, nil, nil
 }
 
 // current returns the goroutine that runs. It is called with the lock.
@@ -249,13 +278,29 @@ func (e *engine) refuseStranger(op string) {
 	panic("fakeclock: " + op + " in a goroutine that Run does not know: start it with Group.Go, or use a bubble")
 }
 
-// loop fires events until no goroutine is left, or something is wrong.
-func (s *scheduler) loop() {
+// drive runs the loop until it ends, or another goes on.
+func (s *scheduler) drive() {
+	handed := false
+	defer func() { // also when a goroutine exits and takes the loop along
+		s.e.mu.Unlock()
+		if !handed {
+			close(s.done)
+		}
+	}()
+	s.e.mu.Lock()
+	handed = s.loop()
+}
+
+// loop fires events until no goroutine is left, or something is wrong. It reports
+// whether another loop goes on.
+func (s *scheduler) loop() (handed bool) {
 	e := s.e
-	e.mu.Lock()
-	defer e.mu.Unlock() // also when a goroutine exits and takes the loop along
 	for len(s.procs) > 0 && !s.over {
 		switch {
+		case s.woke:
+			if s.settleLoose() {
+				return true
+			}
 		case e.queue.len() == 0:
 			s.over = true
 			s.failure = e.report(ErrDeadlock, "all %s blocked and nothing is armed", goroutinesAre(len(s.procs)))
@@ -266,8 +311,13 @@ func (s *scheduler) loop() {
 		default:
 			s.barren++
 			e.step()
+			if s.handed {
+				s.handed = false
+				return true
+			}
 		}
 	}
+	return false
 }
 
 func goroutinesAre(n int) string {
@@ -280,11 +330,8 @@ func goroutinesAre(n int) string {
 // runAll runs the loop on a goroutine of its own, so that one which blocks
 // elsewhere cannot block Run, and then ends what is left.
 func (s *scheduler) runAll() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.loop()
-	}()
+	done := s.done
+	go s.drive()
 	stuck := s.watch(done)
 	if stuck != nil {
 		// Should it ever come back, the clock refuses to serve it.
@@ -317,6 +364,10 @@ func (s *scheduler) unwind(stuck *proc) (alive []string) {
 	slices.SortFunc(rest, func(a, b *proc) int { return cmp.Compare(a.id, b.id) })
 	for _, p := range rest {
 		if p == stuck {
+			continue
+		}
+		if p.loose { // nobody can end it where it is
+			alive = append(alive, p.name)
 			continue
 		}
 		s.e.mu.Lock()
@@ -419,25 +470,60 @@ func (e *engine) native(op string, ctx context.Context) (v *vcontext, release fu
 	return v, v.cancel
 }
 
-// runChan parks the running goroutine until the timer has fired or a context has
-// ended. It is called with the lock and returns with it.
+// runChan parks the running goroutine until something has happened that may be a
+// case of its statement. It is called with the lock and returns with it.
 func (e *engine) runChan(t *timer) {
 	p := e.current("Chan")
 	s := &p.stmt
 	e.busy = true
 	e.addTimer(s, t)
-	if e.decided(s) || e.attempt(s) != nil {
+	if t.kind != KindAfter {
+		t.by = p
+	}
+	switch {
+	case e.decided(s):
+		if s.over { // or that was another statement
+			e.goOnInDoubt(p)
+		}
+		return
+	case t.place == 0 || p.std:
+		e.goOnInDoubt(p)
+		return
+	case len(e.sched.loose) == 0 && e.attempt(s) != nil:
+		return // nobody but p can have noticed
+	case p.missedAny(s):
+		e.goOnInDoubt(p)
 		return
 	}
 	p.timer, p.waits = t, "the "+t.kind.String()+" due at "+offset(time.Duration(t.when))
-	p.watch, p.any = s.ctxs, len(s.ctxs) == 0
-	t.waiters = append(t.waiters, p)
+	for _, t := range s.timers {
+		t.waiters = append(t.waiters, p)
+	}
+	p.endedBefore = e.ended
 	p.park()
-	t.waiters = slices.DeleteFunc(t.waiters, func(q *proc) bool { return q == p })
+	for _, t := range s.timers {
+		t.waiters = slices.DeleteFunc(t.waiters, func(q *proc) bool { return q == p })
+	}
 	p.forgetWait()
-	s.over = slices.ContainsFunc(s.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
-	e.decided(s)
 	e.busy = true
+	s.over = slices.ContainsFunc(s.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
+	if !e.decided(s) {
+		e.goOnInDoubt(p)
+	} else if !s.over {
+		p.waitedFor = t
+	}
+}
+
+// attendWait refuses to go on if the goroutine has waited for a channel and has
+// not received from it: time has moved for nothing.
+func (p *proc) attendWait() {
+	t := p.waitedFor
+	p.waitedFor = nil
+	if t != nil && len(t.ch) > 0 && !t.event.e.sched.unwound {
+		t.event.e.mu.Unlock()
+		panic("fakeclock: the value of a " + t.kind.String() + " was not received before the next call: in Run the call of Chan or After is the wait. " +
+			"Keep a timer and not its channel, make the timers of a select statement before it, and use no default case")
+	}
 }
 
 // resumeWaiter lets the goroutine go on that is inside Chan of a timer which has
@@ -449,22 +535,54 @@ func (e *engine) resumeWaiter(t *timer) {
 			return
 		}
 	}
+	switch p := t.by; {
+	case p == nil || len(t.ch) == 0:
+	case p.inChan():
+		p.miss(t)
+		e.sched.resume(p) // it may yet ask for this timer, in the same statement
+	case !e.trying:
+		p.miss(t)
+	}
 }
 
-// known remembers that p has seen c, so that the end of c can end a wait of p.
-func (c *vcontext) known(p *proc) {
+func (p *proc) inChan() bool { return p.parked && p.timer != nil && !p.woken }
+
+// knows remembers that p has seen c, so that the end of c can end a wait of p.
+func (p *proc) knows(c *vcontext) {
+	if c.endedAt != 0 {
+		return
+	}
 	if c.procs == nil {
 		c.procs = make(map[*proc]struct{})
 	}
-	c.procs[p] = struct{}{}
+	if p.known == nil {
+		p.known = make(map[*vcontext]struct{})
+	}
+	c.procs[p], p.known[c] = struct{}{}, struct{}{}
 }
 
 // contextEnded wakes the goroutines that wait for c.
 func (s *scheduler) contextEnded(c *vcontext) {
+	s.woke = s.woke || len(s.loose) > 0
 	var wake []*proc
 	for p := range c.procs {
-		if p.parked && !p.woken && (p.any || slices.Contains(p.watch, c)) {
+		delete(p.known, c)
+		woken := p.parked && !p.woken && (p.timer != nil || slices.Contains(p.watch, c))
+		if woken {
 			wake = append(wake, p)
+		}
+		switch {
+		case p == s.cur:
+			p.ended = remember(p.ended, c)
+		case !woken || p.timer != nil && !slices.Contains(p.stmt.ctxs, c):
+			p.missed = remember(p.missed, c)
+		}
+	}
+	if c.std { // a child of it may be known to any
+		for _, p := range s.procs {
+			if _, known := c.procs[p]; !known && p.parked && !p.woken && p.timer != nil {
+				wake = append(wake, p)
+			}
 		}
 	}
 	c.procs = nil
@@ -479,7 +597,11 @@ func (s *scheduler) contextEnded(c *vcontext) {
 		if p.cond != nil {
 			p.cond.forget(p)
 		}
+		// It goes on before anything else happens.
 		s.ready(p)
+		s.e.queue.remove(&p.event)
+		p.event.when--
+		s.e.queue.push(&p.event)
 	}
 }
 
@@ -497,6 +619,8 @@ func (s *scheduler) dump(b *strings.Builder) {
 		switch {
 		case p == s.cur:
 			state = "running"
+		case p.loose:
+			state = "blocked"
 		case p.event.place != 0:
 			state = map[bool]string{true: "ready", false: "sleeping"}[p.event.kind == kindReady]
 		}

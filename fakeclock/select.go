@@ -81,7 +81,9 @@ func (e *engine) attempt(s *statement) (filled *timer) {
 	for len(a.firings) < 1000 && e.queue.len() > 0 && e.queue.first().undoable() {
 		t := e.queue.first().out
 		f := firing{t: t, key: t.key, rec: t.rec, last: t.event.fired, sent: len(t.ch) == 0}
+		e.trying = true
 		e.step()
+		e.trying = false
 		a.firings = append(a.firings, f)
 		if f.sent && (t.asked || slices.Contains(s.timers, t)) {
 			return t
@@ -95,7 +97,10 @@ func (e *engine) attempt(s *statement) (filled *timer) {
 
 // undoable reports whether nobody but the reader of its channel can notice that
 // ev has fired.
-func (ev *event) undoable() bool { return ev.out != nil && len(ev.out.waiters) == 0 }
+func (ev *event) undoable() bool {
+	t := ev.out
+	return t != nil && len(t.waiters) == 0 && (t.by == nil || !t.by.inChan())
+}
 
 // settle confirms the attempt of the statement or undoes it. It returns the timer
 // of an attempt that it has undone.
@@ -106,7 +111,7 @@ func (e *engine) settle(s *statement) (undone *timer) {
 	}
 	for _, f := range a.firings {
 		if f.sent && len(f.t.ch) == 0 { // received
-			a.clear()
+			e.confirm(a)
 			e.reset(s)
 			return nil
 		}
@@ -114,6 +119,16 @@ func (e *engine) settle(s *statement) (undone *timer) {
 	undone = a.firings[len(a.firings)-1].t
 	e.undo(a)
 	return undone
+}
+
+// confirm makes the attempt final.
+func (e *engine) confirm(a *attempt) {
+	for _, f := range a.firings {
+		if p := f.t.by; p != nil && len(f.t.ch) > 0 {
+			p.miss(f.t)
+		}
+	}
+	a.clear()
 }
 
 func (a *attempt) clear() {
@@ -209,6 +224,9 @@ func (e *engine) decided(s *statement) bool {
 
 // looked is called when Done of a context was.
 func (e *engine) looked(c *vcontext) {
+	if e.sched != nil {
+		e.sched.claimIfLoose()
+	}
 	e.calls++
 	s := e.statement()
 	if s == nil {
@@ -227,7 +245,14 @@ func (e *engine) looked(c *vcontext) {
 	default:
 		e.lookLater(false)
 	}
-	if e.mode == run && c.endedAt == 0 {
-		c.known(e.sched.cur)
+	if e.mode == run {
+		p := e.sched.cur
+		p.knows(c)
+		if c.endedAt != 0 {
+			p.asksFor(c)
+		}
+		if d := p.doubt; d != nil && d.calls == e.calls-1 && !s.over {
+			d.calls = e.calls // the same statement goes on
+		}
 	}
 }

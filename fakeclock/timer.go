@@ -31,6 +31,7 @@ type timer struct {
 	ch      chan time.Time // capacity 1; nil for AfterFunc
 	asked   bool           // somebody may be waiting for the channel
 	waiters []*proc        // goroutines of Run that are inside Chan, in order
+	by      *proc          // goroutine of Run that may yet ask for the channel
 }
 
 var _ clockwork.Timer = (*timer)(nil)
@@ -44,6 +45,7 @@ func (e *engine) newTimer(k Kind, o *owner, d time.Duration) *timer {
 
 // set arms a stopped timer, or fills its channel if it is due at once.
 func (e *engine) set(t *timer, d time.Duration) {
+	e.adoptTimer(t)
 	if d > 0 || t.kind == KindAfterFunc || len(t.waiters) > 0 { // whoever waits is woken by the event
 		e.arm(&t.event, satAdd(e.now, max(d, 0)))
 		return
@@ -54,6 +56,14 @@ func (e *engine) set(t *timer, d time.Duration) {
 	e.finish(&t.event, Fired)
 }
 
+// adoptTimer notes which goroutine of Run may ask for the channel. That of an After
+// has been asked for already.
+func (e *engine) adoptTimer(t *timer) {
+	if e.sched != nil && t.kind != KindAfter {
+		t.by = e.sched.cur
+	}
+}
+
 // send puts the present instant in the channel and reports whether there was room.
 func (e *engine) send(t *timer) bool {
 	select {
@@ -62,6 +72,9 @@ func (e *engine) send(t *timer) bool {
 		t.fired = e.clicks
 		if t.asked && e.mode == Auto && len(t.ch) > 0 {
 			e.full = append(e.full, t)
+		}
+		if e.sched != nil && len(e.sched.loose) > 0 && len(t.ch) == 0 {
+			e.sched.woke = true
 		}
 		return true
 	default:
@@ -137,6 +150,7 @@ func (t *ticker) Reset(d time.Duration) {
 	e.enter("Ticker.Reset")
 	e.unset(&t.timer, Rearmed)
 	t.period = d
+	e.adoptTimer(&t.timer)
 	e.arm(&t.event, satAdd(e.now, d))
 	e.mu.Unlock()
 }

@@ -1,0 +1,194 @@
+package fakeclock
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// In Run, the call of Chan parks its goroutine until something happens that may
+// be a case of its statement: a channel it has asked for is filled, or another of
+// its timers, or a context ends that it knows. Often it is; if not, the goroutine
+// blocks in the statement, and the loop with it, inside next. Then another loop
+// takes over. The goroutine is loose: whatever wakes it, it goes on beside that
+// loop, until its next call on the clock, in which it waits for its turn.
+
+// doubt is a goroutine that goes on although nothing it has asked for is ready.
+type doubt struct {
+	calls uint64 // e.calls when it went on
+	gid   string
+	site  site
+}
+
+// goOnInDoubt lets the running goroutine go on, and has it looked for.
+func (e *engine) goOnInDoubt(p *proc) {
+	d := &doubt{calls: e.calls, gid: goroutineID()}
+	runtime.Callers(3, d.site[:])
+	p.doubt = d
+	go e.sched.resolve(p, d)
+}
+
+// resolve waits until p calls the clock again, and all is well, or is blocked.
+func (s *scheduler) resolve(p *proc, d *doubt) {
+	e := s.e
+	made := d.site.calls()
+	now := elsewhere
+	for pause := soon; ; pause = min(2*pause, lastPause) {
+		e.mu.Lock()
+		calls := d.calls
+		switch {
+		case p.doubt != d || calls != e.calls || s.over:
+			e.mu.Unlock()
+			return
+		case now == blocked:
+			s.detach(p)
+			e.mu.Unlock()
+			s.drive()
+			return
+		}
+		e.mu.Unlock()
+		if pause > 10*soon {
+			time.Sleep(pause)
+		}
+		now = goroutineState(d.gid, made, false, false)
+	}
+}
+
+// detach makes p loose: it is blocked, and its loop with it.
+func (s *scheduler) detach(p *proc) {
+	s.cur, p.loose, p.since = nil, true, s.e.now
+	s.loose = append(s.loose, p)
+	s.woke = len(p.stmt.held) > 0
+	s.e.confirm(&p.stmt.try)
+	s.e.reset(&p.stmt)
+	s.e.busy = true
+}
+
+// missedAny reports whether there is a channel that p may yet ask for, in the
+// same statement, and that is ready already. A context which p has ended itself is
+// none if others are cases: most are done with when they are cancelled.
+func (p *proc) missedAny(s *statement) bool {
+	p.unread = slices.DeleteFunc(p.unread, func(t *timer) bool { return len(t.ch) == 0 })
+	return len(p.unread)+len(p.missed) > 0 || len(s.ctxs) == 0 && len(p.ended) > 0
+}
+
+// miss notes that t has fired while p was elsewhere.
+func (p *proc) miss(t *timer) {
+	t.by = nil
+	p.unread = append(p.unread, t)
+}
+
+// remember appends c, and forgets what is too long ago.
+func remember(ended []*vcontext, c *vcontext) []*vcontext {
+	const most = 16
+	if len(ended) == most {
+		ended = slices.Delete(ended, 0, 1)
+	}
+	return append(ended, c)
+}
+
+// asksFor notes that the running goroutine has asked for c, which has ended. If
+// that was so before it parked, time has moved for nothing.
+func (p *proc) asksFor(c *vcontext) {
+	other := func(d *vcontext) bool { return d == c }
+	p.missed, p.ended = slices.DeleteFunc(p.missed, other), slices.DeleteFunc(p.ended, other)
+	if p.waitedFor != nil && len(p.waitedFor.ch) > 0 && c.endedAt <= p.endedBefore {
+		p.waitedFor = nil
+		c.e.mu.Unlock()
+		panic("fakeclock: a context that had ended before is a case of a select statement behind a timer: in Run put the contexts first")
+	}
+}
+
+// settleLoose waits until each loose goroutine is blocked or wants its turn, and
+// gives the first its turn. Then it reports true: the loop of that goroutine goes
+// on as soon as it parks.
+func (s *scheduler) settleLoose() bool {
+	e := s.e
+	for pause := soon; ; pause = min(2*pause, lastPause) {
+		s.woke = false
+		running := false
+		for _, p := range slices.Clone(s.loose) {
+			e.mu.Unlock()
+			now := goroutineState(p.doubt.gid, p.doubt.site.calls(), false, false)
+			e.mu.Lock()
+			if !p.claims && now != blocked {
+				s.cur, running = p, true // for the watchdog
+			}
+		}
+		if s.over {
+			return false
+		}
+		if !running && !s.woke {
+			break
+		}
+		if pause > 10*soon {
+			e.mu.Unlock()
+			time.Sleep(pause)
+			e.mu.Lock()
+		}
+		runtime.Gosched()
+	}
+	s.cur = nil
+	var turn []*proc
+	for _, p := range s.loose {
+		if p.claims && p.event.place == 0 {
+			turn = append(turn, p)
+		}
+	}
+	slices.SortFunc(turn, func(a, b *proc) int { return cmp.Compare(a.id, b.id) })
+	for i, p := range turn {
+		if i > 0 {
+			s.ready(p)
+		}
+	}
+	if len(turn) == 0 {
+		return false
+	}
+	s.grant(turn[0])
+	return true
+}
+
+// grant gives a loose goroutine its turn.
+func (s *scheduler) grant(p *proc) {
+	s.loose = slices.DeleteFunc(s.loose, func(q *proc) bool { return q == p })
+	s.cur, p.loose, p.claims, p.doubt = p, false, false, nil
+	s.resumes++
+	s.barren = 0
+	s.turns.Broadcast()
+}
+
+// claim waits, on the goroutine of p and with the lock, until it is the turn of p.
+func (s *scheduler) claim(p *proc) {
+	p.claims, s.woke = true, true
+	for p.loose && s.e.closed == "" {
+		s.turns.Wait()
+	}
+}
+
+// claimIfLoose is claim if the caller is a loose goroutine.
+func (s *scheduler) claimIfLoose() {
+	if len(s.loose) == 0 {
+		return
+	}
+	s.e.busy = true
+	gid := goroutineID()
+	for _, p := range s.loose {
+		if p.doubt.gid == gid && !p.claims {
+			s.claim(p)
+			return
+		}
+	}
+}
+
+// stepAside parks the running goroutine for a moment, so that a loose one which it
+// has woken does not run beside it.
+func (s *scheduler) stepAside() {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if p := s.cur; p != nil && len(s.loose) > 0 && s.e.calling == 0 && !s.over {
+		s.woke = true
+		s.ready(p)
+		p.park()
+	}
+}
