@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
-	"time"
 )
 
 // In Run, the call of Chan parks its goroutine until something happens that may
@@ -48,9 +47,7 @@ func (s *scheduler) resolve(p *proc, d *doubt) {
 			return
 		}
 		e.mu.Unlock()
-		if pause > 10*soon {
-			time.Sleep(pause)
-		}
+		restBetweenLooks(pause)
 		now = goroutineState(d.gid, made, false, false)
 	}
 }
@@ -122,12 +119,9 @@ func (s *scheduler) settleLoose() bool {
 		if !running && !s.woke {
 			break
 		}
-		if pause > 10*soon {
-			e.mu.Unlock()
-			time.Sleep(pause)
-			e.mu.Lock()
-		}
-		runtime.Gosched()
+		e.mu.Unlock()
+		restBetweenLooks(pause)
+		e.mu.Lock()
 	}
 	s.cur = nil
 	var turn []*proc

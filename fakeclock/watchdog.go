@@ -94,6 +94,14 @@ func (e *engine) lookAgain(after time.Duration) {
 	}
 }
 
+// restBetweenLooks lets others run, and sleeps if the looks have been many.
+func restBetweenLooks(pause time.Duration) {
+	runtime.Gosched()
+	if pause > 10*soon {
+		time.Sleep(pause)
+	}
+}
+
 // lookAtOnce looks without a pause, as often as a goroutine may need that is about
 // to block.
 func (e *engine) lookAtOnce() {
