@@ -114,6 +114,37 @@ func TestAStreamInFull(t *testing.T) {
 	assert.Zero(t, m.Open())
 }
 
+// What comes too late is not handed out, and no script is changed by playing it.
+func TestWhatIsHandedOut(t *testing.T) {
+	m, clock := model(t, `ok "a" pause 2s "b"`)
+	ctx, cancel := fakeclock.WithCancel(t.Context(), clock)
+	clock.AfterFunc(time.Second, cancel)
+	assert.Equal(t, context.Canceled, m.Do(ctx))
+	assert.Equal(t, []retry.StreamChunk{retry.TextDelta{Delta: "a"}}, m.Records()[0].Chunks)
+
+	script := parse(t, "ok tool x() interleaved(tool a() tool b()) x2")
+	before := scripted.Format(script)
+	m = scripted.NewModel(script)
+	for range 2 {
+		require.NoError(t, m.Do(t.Context()))
+	}
+	assert.Equal(t, before, scripted.Format(script))
+}
+
+// stopped is a clock that gives up.
+type stopped struct{ clockwork.Clock }
+
+var errStopped = errors.New("the clock stopped")
+
+func (stopped) SleepContext(context.Context, time.Duration) error { return errStopped }
+
+func TestAClockThatGivesUp(t *testing.T) {
+	m, _ := model(t, "ok after 1s; hang")
+	m.Clock = stopped{m.Clock}
+	assert.Equal(t, errStopped, m.Do(t.Context()))
+	assert.Equal(t, errStopped, m.Do(t.Context()))
+}
+
 func TestAPauseBeforeTheEnd(t *testing.T) {
 	for _, end := range []string{"eof", "cut", "transient", ""} {
 		m, clock := model(t, `ok "a" pause 300ms `+end)

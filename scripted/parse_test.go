@@ -272,6 +272,7 @@ func TestFormatOfWhatWasNeverText(t *testing.T) {
 func TestCanonicalTexts(t *testing.T) {
 	long := `ok "` + strings.Repeat("x", 60) + `"`
 	for _, text := range []string{
+		"429 retry-after=0s\n",
 		"# two lines\n# of prose\nok\n\n# and\n# two\nreset\n",
 		long + "  # beyond the column\nok  # a\n" + long + "  # b\nok x2  # c\nreset  # d\n",
 		"ok\nreset  # a\nok\n503 x2  # b\nok      # c\n",
@@ -280,12 +281,33 @@ func TestCanonicalTexts(t *testing.T) {
 	}
 }
 
+// Lines of nothing but comments that follow one another are one comment.
+func TestComments(t *testing.T) {
+	pos := func(line, col int32) scripted.Pos { return scripted.Pos{Line: line, Col: col} }
+	assert.Equal(t, []scripted.Comment{
+		{Pos: pos(1, 1), Text: "# a\n  # b"}, {Pos: pos(4, 1), Text: "# c"}, {Pos: pos(5, 4), Text: "# d"}, {Pos: pos(6, 1), Text: "# e\n# f"}, {Pos: pos(8, 3), Text: "#"},
+	}, parse(t, "# a\n  # b \n\n# c\nok # d\n# e\n# f\n; #").Comments)
+}
+
+// What is changed after parsing is what is written.
+func TestFormatOfAnotherPolicy(t *testing.T) {
+	s := parse(t, "policy default; ok")
+	assert.Contains(t, scripted.Format(s), "policy default\n", "as it was written")
+	s.Policy = &retry.Policy{}
+	assert.Contains(t, scripted.Format(s), "policy off\n")
+}
+
 // One mistake does not bring others.
 func TestErrorsComeAlone(t *testing.T) {
 	for text, n := range map[string]int{
-		"call\n{ ok }":         1,
-		"call\nok\n{ ok }":     2, // a brace that no line before it lacks
-		"lane \"a\"\n\n{ ok }": 1,
+		"call\n{ ok }":           1,
+		"call 3 { ok }":          1,
+		"call 3; ok":             1,
+		"lane \"a\" b { ok }":    1,
+		"lane \"a\" when { ok }": 1,
+		"ok `a\\x":               1,
+		"call\nok\n{ ok }":       2, // a brace that no line before it lacks
+		"lane \"a\"\n\n{ ok }":   1,
 		strings.Repeat("ok x1000000;", 9) + "ok x500000; ok x1000000; ok x500000": 1,
 	} {
 		_, err := scripted.Parse("script", text)
@@ -392,6 +414,10 @@ func TestLimits(t *testing.T) {
 		{"timeout total=1ns; ok", "timeout; ok", "want attempt=DURATION"},
 		{"cancel at 1s; ok", "cancel after 1s; ok", "cancel at 1.5s"},
 		{"permanent: x; ok", "permanent:; ok", "permanent: needs a reason"},
+		{"permanent: call after noon", "permanent: call after 1s", "or quote all of it"},
+		{"ok; expect no early-retry", "ok; expect no", "no what? (known: early-retry"},
+		{`lane "a" when x-a=b { ok }`, `lane "a" when { ok }`, "when what?"},
+		{"ok `a\\x`", "ok `a\\x", "a string ends on its line"},
 		{"permanent: x # c", "permanent: # c", "permanent: needs a reason"},
 		{"ok usage(in=1) finish aborted", "ok usage(in=1) finish aborted usage(out=1)", "unexpected"},
 		{"ok usage(in=9223372036854775807)", "ok usage(in=9223372036854775808)", "number of tokens"},
@@ -623,6 +649,9 @@ func TestParseFile(t *testing.T) {
 	assert.Equal(t, "b.retry", all[1].Member)
 	assert.Equal(t, "x.txtar", all[1].Name)
 	assert.Equal(t, scripted.Pos{Line: 8, Col: 3}, all[1].Expects[0].Pos, "the place in the archive")
+
+	_, err = scripted.ParseFile("x.txtar", "-- a.retry --\nok\n--  --\n")
+	assert.ErrorContains(t, err, "x.txtar:3:1", "a file needs a name")
 
 	lib := txtar.Parse([]byte(archive))
 	require.Len(t, lib.Files, 3)
