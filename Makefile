@@ -3,6 +3,7 @@
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make golden  write the golden files anew; read the diff before committing it
 # make validation  write docs/validation.md: the simulation beside closed forms and published experiments; minutes
+# make speed   measure the fleet simulation; writes simulate/fleet/SPEED.txt
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 
 GO ?= go
@@ -17,7 +18,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race fuzz golden validation bench
+.PHONY: test check format vet fix tidy race fuzz golden validation speed bench
 
 test:
 	@$(GO) test ./...
@@ -59,6 +60,9 @@ fuzz:
 
 golden:
 	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim -update
+
+speed:
+	@$(GO) test ./simulate/fleet -count=1 -timeout 30m -run TestSpeedFigures -speed SPEED.txt
 
 validation:
 	@$(GO) test ./simulate/fleet -count=1 -timeout 60m -full -validation ../../docs/validation.md

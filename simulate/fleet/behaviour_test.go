@@ -328,10 +328,8 @@ func TestChanceIsEachOnesOwn(t *testing.T) {
 		r, err := Run(context.Background(), sc, 1)
 		require.NoError(t, err)
 		var pairs [][2]int64
-		for i, n := range r.Groups[0].Latency.counts {
-			if n > 0 {
-				pairs = append(pairs, [2]int64{int64(i), n})
-			}
+		for i, n := range r.Groups[0].Latency.all {
+			pairs = append(pairs, [2]int64{int64(i), n})
 		}
 		return pairs
 	}
@@ -353,4 +351,29 @@ func TestInterrupted(t *testing.T) {
 	assert.Less(t, r.Horizon, sc.Horizon)
 	assert.Len(t, r.Series, int(r.Horizon/time.Second)+1)
 	assert.True(t, slices.IsSortedFunc(r.Series, func(a, b Interval) int { return int(a.Start - b.Start) }))
+}
+
+// Two tenants of one service: what keeps each of them down is said of each.
+func TestBinding(t *testing.T) {
+	sc := Scenario{
+		Horizon: 10 * time.Second,
+		Groups: []Group{
+			{Name: "large", Policy: fixed(1), Arrivals: []Arrival{{Kind: Uniform, Steps: []Step{{Rate: 20 * PerSecond}}}}, TokensIn: Count{10, 10}},
+			{Name: "long", Policy: fixed(1), Arrivals: []Arrival{{Kind: Uniform, Steps: []Step{{Rate: 2 * PerSecond}}}}, TokensIn: Count{1000, 1000}},
+			{Name: "paced", Policy: fixed(1), Arrivals: []Arrival{{Kind: Uniform, Steps: []Step{{Rate: 20 * PerSecond}}}}, Pace: retry.Pace{Requests: retry.Rate{Limit: 1, Per: time.Second, Burst: 1}, QueueTimeout: time.Second}},
+			{Name: "fine", Policy: fixed(1), Arrivals: []Arrival{{Kind: Burst, Size: 1}}},
+		},
+		Limiters: []Limiter{
+			{Kind: FixedWindow, Limit: 10, Window: time.Second, Key: ByGroup},
+			{Kind: FixedWindow, Limit: 1000, Window: time.Second, Key: ByGroup, Tokens: true},
+		},
+	}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	var got []string
+	for _, g := range r.Groups {
+		by, number, n := g.Binding()
+		got = append(got, fmt.Sprintf("%s: %s %d, %d", g.Name, by, number, n))
+	}
+	assert.Equal(t, []string{"large: limit 1, 99", "long: limit 2, 9", "paced: pace 0, 169", "fine:  0, 0"}, got)
 }

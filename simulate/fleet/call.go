@@ -11,7 +11,9 @@ func (s *sim) begin(i uint32) {
 	sl := &s.slots[i]
 	g := &s.groups[sl.group]
 	sl.start = s.now
-	s.sideTables(i)
+	if s.tables {
+		s.sideTables(i)
+	}
 	if s.depth > 0 {
 		for k := range g.outer {
 			s.extra[int(i)*s.depth+k] = layer{attempt: 1, start: s.now}

@@ -12,14 +12,15 @@ import (
 // wider than a 64th of what they hold above. It takes integers only, so
 // histograms merge exactly and in any order. The zero Histogram is empty.
 type Histogram struct {
-	counts []int64
-	n      int64
-	max    int64
+	octaves [octaves]*[1 << subBits]int64 // nil where nothing was counted
+	n       int64
+	max     int64
 }
 
 const (
 	subBits    = 6 // buckets of an octave, log base 2
-	allBuckets = (65 - subBits) << subBits
+	octaves    = 65 - subBits
+	allBuckets = octaves << subBits
 )
 
 func bucketOf(d int64) int {
@@ -42,25 +43,40 @@ func upper(bucket int) int64 {
 
 // Add counts a duration; a negative one counts as 0.
 func (h *Histogram) Add(d time.Duration) {
-	if h.counts == nil {
-		h.counts = make([]int64, allBuckets)
-	}
 	v := max(int64(d), 0)
-	h.counts[bucketOf(v)]++
+	*h.bucket(bucketOf(v))++
 	h.n++
 	h.max = max(h.max, v)
 }
 
+// bucket returns the count of a bucket, to be changed.
+func (h *Histogram) bucket(i int) *int64 {
+	o := h.octaves[i>>subBits]
+	if o == nil {
+		o = new([1 << subBits]int64)
+		h.octaves[i>>subBits] = o
+	}
+	return &o[i&(1<<subBits-1)]
+}
+
+// all ranges over the buckets that are not empty, from small to large.
+func (h *Histogram) all(yield func(bucket int, count int64) bool) {
+	for k, o := range h.octaves {
+		if o == nil {
+			continue
+		}
+		for i, n := range o {
+			if n > 0 && !yield(k<<subBits+i, n) {
+				return
+			}
+		}
+	}
+}
+
 // Merge adds what another histogram counted.
 func (h *Histogram) Merge(other *Histogram) {
-	if other.n == 0 {
-		return
-	}
-	if h.counts == nil {
-		h.counts = make([]int64, allBuckets)
-	}
-	for i, n := range other.counts {
-		h.counts[i] += n
+	for i, n := range other.all {
+		*h.bucket(i) += n
 	}
 	h.n += other.n
 	h.max = max(h.max, other.max)
@@ -85,7 +101,7 @@ func (h *Histogram) Quantile(q Share) time.Duration {
 	}
 	rank = max(rank, 1)
 	var seen uint64
-	for i, n := range h.counts {
+	for i, n := range h.all {
 		if seen += uint64(n); seen >= rank {
 			return time.Duration(min(upper(i), h.max))
 		}
@@ -96,14 +112,17 @@ func (h *Histogram) Quantile(q Share) time.Duration {
 // Within returns how many are not longer than d, to the width of d's bucket,
 // of which all are counted.
 func (h *Histogram) Within(d time.Duration) int64 {
-	if h.n == 0 || d < 0 {
+	if d < 0 {
 		return 0
 	}
-	var n int64
-	for _, c := range h.counts[:bucketOf(int64(d))+1] {
-		n += c
+	var within int64
+	for i, n := range h.all {
+		if i > bucketOf(int64(d)) {
+			break
+		}
+		within += n
 	}
-	return n
+	return within
 }
 
 // histogramJSON is a Histogram as JSON: the buckets that are not empty, as
@@ -118,10 +137,8 @@ type histogramJSON struct {
 // back unchanged.
 func (h Histogram) MarshalJSON() ([]byte, error) {
 	out := histogramJSON{h.n, h.max, [][2]int64{}}
-	for i, n := range h.counts {
-		if n > 0 {
-			out.Buckets = append(out.Buckets, [2]int64{int64(i), n})
-		}
+	for i, n := range h.all {
+		out.Buckets = append(out.Buckets, [2]int64{int64(i), n})
 	}
 	return json.Marshal(out)
 }
@@ -141,13 +158,10 @@ func (h *Histogram) UnmarshalJSON(text []byte) error {
 		case p[1] <= 0 || p[1] > math.MaxInt64-out.n:
 			return fmt.Errorf("fleet: histogram: bucket %d has %d", p[0], p[1])
 		}
-		if out.counts == nil {
-			out.counts = make([]int64, allBuckets)
-		}
-		out.counts[p[0]] = p[1]
+		*out.bucket(int(p[0])) = p[1]
 		out.n += p[1]
 	}
-	if out.n != in.N || in.Max < 0 || out.n > 0 && out.counts[bucketOf(in.Max)] == 0 {
+	if out.n != in.N || in.Max < 0 || out.n > 0 && *out.bucket(bucketOf(in.Max)) == 0 {
 		return fmt.Errorf("fleet: histogram: the buckets do not make %d with the longest %d ns", in.N, in.Max)
 	}
 	*h = out

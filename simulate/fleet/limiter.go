@@ -53,13 +53,12 @@ func makeLimiter(l Limiter, sc *Scenario) limiter {
 func (s *sim) admit(i uint32) (ok bool, hint int64) {
 	sl := &s.slots[i]
 	g := &s.groups[sl.group]
-	client := s.client(g, i)
 	refused := -1
 	for k := range s.limiters {
 		l := &s.limiters[k]
-		st := l.state(sl.group, client)
+		st := l.state(s, i)
 		l.advance(st, s.now)
-		if l.room(st) < l.amount(s, i, g) {
+		if !l.fits(st, l.amount(s, i, g)) {
 			refused = k
 			break
 		}
@@ -67,7 +66,7 @@ func (s *sim) admit(i uint32) (ok bool, hint int64) {
 	for k := range s.limiters {
 		l := &s.limiters[k]
 		if refused < 0 || l.CountRejected {
-			st := l.state(sl.group, client)
+			st := l.state(s, i)
 			l.advance(st, s.now)
 			l.charge(st, s.now, l.amount(s, i, g))
 		}
@@ -77,17 +76,20 @@ func (s *sim) admit(i uint32) (ok bool, hint int64) {
 	}
 	l := &s.limiters[refused]
 	l.rejected++
+	s.totals[sl.group].Limiters[refused]++
 	if !l.Tell {
 		return false, noHint
 	}
-	st := l.state(sl.group, client)
+	st := l.state(s, i)
 	return false, l.until(st, s.now, l.amount(s, i, g))
 }
 
-func (l *limiter) state(group uint8, client uint32) *limiterState {
+// state returns the state of the key that a slot's requests belong to.
+func (l *limiter) state(s *sim, i uint32) *limiterState {
+	group := s.slots[i].group
 	k := l.first[group]
 	if l.Key == ByClient {
-		k += client
+		k += s.client(&s.groups[group], i)
 	}
 	return &l.states[k]
 }
@@ -119,7 +121,7 @@ func (s *sim) settle(i uint32) {
 		}
 		in, out := s.tokens(i)
 		if rest := in + out - l.amount(s, i, g); rest != 0 {
-			st := l.state(sl.group, s.client(g, i))
+			st := l.state(s, i)
 			l.advance(st, s.now)
 			l.charge(st, s.now, rest)
 		}
@@ -153,12 +155,12 @@ func (l *limiter) advance(st *limiterState, now int64) {
 	}
 }
 
-// room returns how much there is room for.
-func (l *limiter) room(st *limiterState) int64 {
+// fits reports whether there is room for an amount.
+func (l *limiter) fits(st *limiterState, amount int64) bool {
 	if l.Kind == TokenBucket {
-		return (l.burst*l.window - st.debt) / l.window
+		return st.debt+amount*l.window <= l.burst*l.window
 	}
-	return l.Limit - st.used
+	return st.used+amount <= l.Limit
 }
 
 func (l *limiter) charge(st *limiterState, now, amount int64) {
@@ -182,7 +184,7 @@ func (l *limiter) until(st *limiterState, now, amount int64) int64 {
 	case FixedWindow:
 		return st.at + l.window - now
 	}
-	missing := amount - l.room(st)
+	missing := st.used + amount - l.Limit
 	for _, u := range st.log[st.head:] {
 		if missing -= u.amount; missing <= 0 {
 			return u.at + l.window - now

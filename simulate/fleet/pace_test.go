@@ -26,7 +26,7 @@ func TestConcurrencyIsAQueue(t *testing.T) {
 // latencyMean is the mean time to success in seconds, to the histogram's width.
 func latencyMean(r *Result) float64 {
 	var sum float64
-	for i, n := range r.Groups[0].Latency.counts {
+	for i, n := range r.Groups[0].Latency.all {
 		sum += float64(n) * float64(upper(i)+max(upper(i-1), 0)) / 2
 	}
 	return sum / float64(r.Groups[0].Latency.Count()) / 1e9

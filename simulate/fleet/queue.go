@@ -22,16 +22,16 @@ type radixQueue struct {
 	size    int
 	now     []uint64 // ids of the events at last, a heap
 	used    uint64   // bit b-1: bucket b is not empty
-	buckets [64]int32
-	blocks  []*block
-	free    int32 // list of blocks, by index + 1; 0 ends it
+	buckets [64]*block
+	free    *block
 }
 
 const blockEvents = 127 // 2 KiB with the header
 
 type block struct {
-	n, next int32
-	events  [blockEvents]event
+	next   *block
+	n      int
+	events [blockEvents]event
 }
 
 func (q *radixQueue) len() int { return q.size }
@@ -51,28 +51,26 @@ func (q *radixQueue) add(e event) {
 		q.pushNow(e.id)
 		return
 	}
-	i := q.buckets[b]
-	if i == 0 || q.blocks[i-1].n == blockEvents {
-		i = q.block(i)
-		q.buckets[b] = i
+	l := q.buckets[b&63] // times are not negative, so b < 64
+	if l == nil || l.n == blockEvents {
+		l = q.block(l)
+		q.buckets[b&63] = l
 		q.used |= 1 << (b - 1)
 	}
-	l := q.blocks[i-1]
 	l.events[l.n] = e
 	l.n++
 }
 
 // block takes an empty block from the pool and puts it before another.
-func (q *radixQueue) block(next int32) int32 {
-	i := q.free
-	if i == 0 {
-		q.blocks = append(q.blocks, new(block))
-		i = int32(len(q.blocks))
+func (q *radixQueue) block(next *block) *block {
+	l := q.free
+	if l == nil {
+		l = new(block)
 	} else {
-		q.free = q.blocks[i-1].next
+		q.free = l.next
 	}
-	q.blocks[i-1].n, q.blocks[i-1].next = 0, next
-	return i
+	l.n, l.next = 0, next
+	return l
 }
 
 func (q *radixQueue) pop() (event, bool) {
@@ -93,31 +91,28 @@ func (q *radixQueue) pop() (event, bool) {
 func (q *radixQueue) advance() (e event, only bool) {
 	b := bits.TrailingZeros64(q.used) + 1
 	head := q.buckets[b]
-	q.buckets[b] = 0
+	q.buckets[b] = nil
 	q.used &^= 1 << (b - 1)
-	l := q.blocks[head-1]
-	if l.n == 1 && l.next == 0 {
-		e = l.events[0]
+	if head.n == 1 && head.next == nil {
+		e = head.events[0]
 		q.last = e.at
-		l.next, q.free = q.free, head
+		head.next, q.free = q.free, head
 		return e, true
 	}
-	earliest := l.events[0].at
-	for i := head; i != 0; i = q.blocks[i-1].next {
-		l := q.blocks[i-1]
-		for k := range l.events[:l.n] {
-			earliest = min(earliest, l.events[k].at)
+	earliest := head.events[0].at
+	for l := head; l != nil; l = l.next {
+		for _, e := range l.events[:l.n] {
+			earliest = min(earliest, e.at)
 		}
 	}
 	q.last = earliest
-	for i := head; i != 0; {
-		l := q.blocks[i-1]
-		for k := range l.events[:l.n] {
-			q.add(l.events[k])
+	for l := head; l != nil; {
+		for _, e := range l.events[:l.n] {
+			q.add(e)
 		}
 		next := l.next
-		l.next, q.free = q.free, i
-		i = next
+		l.next, q.free = q.free, l
+		l = next
 	}
 	return event{}, false
 }

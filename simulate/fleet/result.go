@@ -117,6 +117,39 @@ type GroupResult struct {
 	Counts
 	Latency Histogram `json:"latency"`       // of the calls that succeeded, from their start
 	GaveUp  Histogram `json:"gave_up_after"` // of those that did not, until they gave up
+	// Limiters is how many of the group's requests each turned away.
+	Limiters []int64 `json:"limiters"`
+}
+
+// Bound is what kept a group's attempts from being served.
+type Bound string
+
+const (
+	ByNothing Bound = ""
+	ByServer  Bound = "server"  // the queue was full, or load was shed
+	ByTimeout Bound = "timeout" // the client gave up on them
+	ByLimiter Bound = "limit"   // a limiter in front of the server
+	ByBudget  Bound = "budget"  // the client's own budget, breaker or throttle
+	ByPace    Bound = "pace"    // the client's own pacing
+)
+
+// Binding returns which limit bound the group most: the one that stopped most
+// attempts, and how many; for [ByLimiter] also the number of the limiter, from
+// 1. The first of several equal ones wins.
+func (g *GroupResult) Binding() (by Bound, limiter int, attempts int64) {
+	consider := func(b Bound, number int, n int64) {
+		if n > attempts {
+			by, limiter, attempts = b, number, n
+		}
+	}
+	consider(ByServer, 0, g.Refused)
+	for k, n := range g.Limiters {
+		consider(ByLimiter, k+1, n)
+	}
+	consider(ByBudget, 0, g.Denied+g.Unstarted)
+	consider(ByPace, 0, g.Unsent)
+	consider(ByTimeout, 0, g.TimedOut)
+	return by, limiter, attempts
 }
 
 // Area is a sum of products that does not overflow.

@@ -40,6 +40,7 @@ type sim struct {
 	controls []control
 	words    words
 	hints    []int64 // by slot: the Retry-After on its way to the client; nil without a network
+	tables   bool    // there are any of the next three, or of the server's
 	extra    []layer // by slot: the layers around, depth of them each; nil without
 	depth    int
 	previous []int64 // by slot: the last wait; nil where no policy asks
@@ -161,6 +162,7 @@ func newSim(sc *Scenario, seed uint64, q queue) *sim {
 		}
 	}
 	s.addControls()
+	s.tables = s.depth > 0 || s.previous != nil || !s.server.hop.zero() || s.server.contention
 	s.series = make([]Interval, 0, min(int64(sc.Horizon)/s.interval+1, maxIntervals))
 	s.q.push(at(min(s.interval, int64(sc.Horizon)), 0, kindTick, 0))
 	return s
@@ -173,6 +175,7 @@ func (s *sim) addGroup(i int) {
 	g.deadline = int64(g.Deadline)
 	g.prices = s.scenario.Prices
 	s.totals[i].Name = g.Name
+	s.totals[i].Limiters = make([]int64, len(s.limiters))
 	if len(g.Outer) > 0 {
 		s.depth = max(s.depth, len(g.Outer)+1)
 	}
@@ -191,6 +194,7 @@ func (s *sim) setPolicy(g *group, p retry.Policy) {
 	g.jitter = p.Jitter != retry.JitterNone
 	if p.Jitter == retry.JitterDecorrelated && s.previous == nil {
 		s.previous = make([]int64, len(s.slots), cap(s.slots))
+		s.tables = true
 	}
 }
 

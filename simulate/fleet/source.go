@@ -32,6 +32,7 @@ func (s *sim) addSource(i int, a *Arrival) {
 	switch a.Kind {
 	case Closed:
 		src.first = uint32(len(s.slots))
+		s.slots = append(make([]slot, 0, len(s.slots)+int(s.groups[i].clients)), s.slots...) // no more than is needed
 		for range s.groups[i].clients {
 			s.addSlot(slot{group: uint8(i), source: n})
 		}
