@@ -62,3 +62,60 @@ func TestGeneratorsAreNotVacuous(t *testing.T) {
 		assert.NotZero(t, seen[name], name)
 	}
 }
+
+func TestScenariosCanBePlayed(t *testing.T) {
+	drawn := propertytest.Cancelled(propertytest.Scenarios(propertytest.ShortPolicies()))
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawn.Draw(t, "scenario")
+		require.NoError(t, s.Policy.Validate())
+		text := scripted.Format(s)
+		again, err := scripted.Parse("scenario", text)
+		require.NoError(t, err, text)
+		require.Equal(t, text, scripted.Format(again))
+	})
+}
+
+// Each of these must come up in a thousand scenarios.
+func TestScenariosAreNotVacuous(t *testing.T) {
+	seen := make(map[string]int)
+	note := func(name string, ok bool) {
+		if ok {
+			seen[name]++
+		} else {
+			seen[name] += 0
+		}
+	}
+	plain := propertytest.Scenarios(propertytest.ShortPolicies())
+	cancelled := propertytest.Cancelled(plain)
+	for i := range 1000 {
+		s := plain.Example(i)
+		p, text := *s.Policy, scripted.Format(s)
+		note("unlimited", p.MaxAttempts == retry.Unlimited)
+		note("one attempt", p.MaxAttempts <= 1)
+		note("more refusals than attempts", len(s.Turns) > p.MaxAttempts && p.MaxAttempts > 1)
+		note("no refusal", len(s.Turns) == 1)
+		note("cap below base", p.MaxDelay > 0 && p.MaxDelay < p.BaseDelay)
+		note("jitter", p.Jitter != retry.JitterNone)
+		note("elapsed", p.MaxElapsed > 0)
+		note("hang", strings.Contains(text, "hang"))
+		note("reset", strings.Contains(text, "reset"))
+		note("latency", strings.Contains(text, "after"))
+		note("permanent", strings.Contains(text, "permanent"))
+		note("breaks", strings.Contains(text, `"Hel" transient`))
+		for _, turn := range s.Turns {
+			if a, ok := turn.Answer.(scripted.Transient); ok && a.Hinted {
+				note("hint on the backoff", a.Wait == p.Backoff(1))
+				note("hint beside the backoff", a.Wait == p.Backoff(1)+time.Millisecond)
+				note("no time asked for", a.Wait == 0)
+				note("more than the cap", p.MaxDelay > 0 && a.Wait > p.MaxDelay)
+			}
+		}
+		c := cancelled.Example(i)
+		note("before the call", c.Cancel != nil && *c.Cancel == 0)
+		note("cancel", c.Cancel != nil && *c.Cancel > 0)
+		note("deadline", c.TotalTimeout > 0)
+	}
+	for name, n := range seen {
+		assert.GreaterOrEqual(t, n, 5, name)
+	}
+}

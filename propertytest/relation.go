@@ -40,9 +40,6 @@ var relations = []relation{
 		other:  func(s *scripted.Script, _ trace.Trace) (*scripted.Script, bool) { return s, true },
 		differ: sameCourse,
 	}, {
-		name: "later-turns", says: "what the server would have answered after the last attempt does not matter",
-		drawn: withCancellations, other: withoutLaterTurns, differ: sameCourse,
-	}, {
 		name: "earlier-call", says: "a call is the same after another",
 		drawn: Scenarios, other: afterAnother, differ: sameLastCall,
 	}, {
@@ -73,7 +70,7 @@ func withCancellations(policies *rapid.Generator[retry.Policy]) *rapid.Generator
 }
 
 // each is how many scenarios are drawn for a relation.
-const each = 50
+const each = 100
 
 // relate asks for every relation. The scenarios depend on the seed alone.
 func relate(t *testing.T, s explore.Subject, o explore.Options) (out []told) {
@@ -96,7 +93,7 @@ func (r relation) ask(t *testing.T, s explore.Subject, o explore.Options, run ex
 	case r.any && len(o.Policies) > 0:
 		out.Text = "not applicable: the code has a policy of its own"
 		return out
-	case slices.Contains(o.Lacks, verdict.Seeded) && r.name != "later-turns" && !calm(o.Policies):
+	case slices.Contains(o.Lacks, verdict.Seeded) && !calm(o.Policies):
 		out.Text = "not applicable: the code lacks " + string(verdict.Seeded)
 		return out
 	case r.name == "scale" && s.IsClockless():
@@ -231,18 +228,6 @@ func sameLastCall(s *scripted.Script, first, second trace.Trace) string {
 	}
 	times := s.Policy.Jitter == retry.JitterNone
 	return firstDifference(course(first, 1, times), course(second, last, times))
-}
-
-// withoutLaterTurns leaves out the turns that were not played, and puts others
-// there.
-func withoutLaterTurns(s *scripted.Script, first trace.Trace) (*scripted.Script, bool) {
-	n := len(attempts(first))
-	if n == 0 || n > len(s.Turns) || usedUp(first) {
-		return nil, false
-	}
-	c := *s
-	c.Turns = append(slices.Clone(s.Turns[:n]), scripted.Turn{Answer: scripted.Permanent{Reason: "never asked"}}, scripted.Turn{Answer: scripted.Stream{}})
-	return &c, true
 }
 
 // usedUp reports whether an attempt found no turn.

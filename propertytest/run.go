@@ -28,7 +28,7 @@ const ScriptVariable = "RETRYKIT_SCRIPT"
 // States that the suite should have brought the code into, and did not, fail
 // too: the rules about them would pass and say nothing. Code that keeps all
 // rules is asked for relations between two scenarios, drawn by rapid, such as
-// "relation/later-turns".
+// "relation/earlier-call".
 //
 // Every scenario runs in a bubble of testing/synctest, so the code may use
 // goroutines, channels and, if it is [explore.Clockless], package time. What it
