@@ -145,6 +145,16 @@ func TestAClockThatGivesUp(t *testing.T) {
 	assert.Equal(t, errStopped, m.Do(t.Context()))
 }
 
+// A timeout that cancels says that it is one.
+func TestTheCauseOfACancel(t *testing.T) {
+	for cause, want := range map[error]error{context.DeadlineExceeded: context.DeadlineExceeded, errStopped: context.Canceled, nil: context.Canceled} {
+		m, _ := model(t, "ok")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		assert.Equal(t, want, m.Do(ctx))
+	}
+}
+
 func TestAPauseBeforeTheEnd(t *testing.T) {
 	for _, end := range []string{"eof", "cut", "transient", ""} {
 		m, clock := model(t, `ok "a" pause 300ms `+end)

@@ -82,7 +82,7 @@ type parser struct {
 	first   int32  // number of its first line
 	offset  int    // of the line in text
 	comment int    // offset in text of the last comment
-	lone    int32  // last line of that comment if nothing else stands on its lines, else 0
+	lone    int32  // last line of the last comment that fills its lines, 0 before it
 
 	items []Item // scratch
 }
@@ -145,8 +145,6 @@ func (p *parser) addComment() {
 			return
 		}
 		p.lone = p.row
-	} else {
-		p.lone = 0
 	}
 	p.comment = p.offset + at
 	p.script.Comments = append(p.script.Comments, Comment{Pos: p.at(at), Text: p.text[p.comment:end]})

@@ -300,14 +300,15 @@ func TestFormatOfAnotherPolicy(t *testing.T) {
 // One mistake does not bring others.
 func TestErrorsComeAlone(t *testing.T) {
 	for text, n := range map[string]int{
-		"call\n{ ok }":           1,
-		"call 3 { ok }":          1,
-		"call 3; ok":             1,
-		"lane \"a\" b { ok }":    1,
-		"lane \"a\" when { ok }": 1,
-		"ok `a\\x":               1,
-		"call\nok\n{ ok }":       2, // a brace that no line before it lacks
-		"lane \"a\"\n\n{ ok }":   1,
+		"ok interleaved(); ok stal": 2,
+		"call\n{ ok }":              1,
+		"call 3 { ok }":             1,
+		"call 3; ok":                1,
+		"lane \"a\" b { ok }":       1,
+		"lane \"a\" when { ok }":    1,
+		"ok `a\\x":                  1,
+		"call\nok\n{ ok }":          2, // a brace that no line before it lacks
+		"lane \"a\"\n\n{ ok }":      1,
 		strings.Repeat("ok x1000000;", 9) + "ok x500000; ok x1000000; ok x500000": 1,
 	} {
 		_, err := scripted.Parse("script", text)
@@ -418,6 +419,10 @@ func TestLimits(t *testing.T) {
 		{"ok; expect no early-retry", "ok; expect no", "no what? (known: early-retry"},
 		{`lane "a" when x-a=b { ok }`, `lane "a" when { ok }`, "when what?"},
 		{"ok `a\\x`", "ok `a\\x", "a string ends on its line"},
+		{"policy off; ok", "policy; ok", "which policy?"},
+		{"permanent: a }", "call { permanent: a }", "put a ; before it"},
+		{"call { permanent: a} b; ok }", "call { permanent: a b} ; ok }", "put a ; before it"},
+		{"call { permanent: a {b}; ok }", "call { permanent: a {b}} ; ok }", "put a ; before it"},
 		{"permanent: x # c", "permanent: # c", "permanent: needs a reason"},
 		{"ok usage(in=1) finish aborted", "ok usage(in=1) finish aborted usage(out=1)", "unexpected"},
 		{"ok usage(in=9223372036854775807)", "ok usage(in=9223372036854775808)", "number of tokens"},
