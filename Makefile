@@ -4,6 +4,7 @@
 # make golden  write the golden files anew; read the diff before committing it
 # make validation  write docs/validation.md: the simulation beside closed forms and published experiments; minutes
 # make speed   measure the fleet simulation; writes simulate/fleet/SPEED.txt
+# make screenshots  the pictures of docs/images, with a Chromium
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 
 GO ?= go
@@ -18,7 +19,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race fuzz golden validation speed bench
+.PHONY: test check format vet fix tidy race fuzz golden validation speed bench screenshots
 
 test:
 	@$(GO) test ./...
@@ -73,3 +74,6 @@ bench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 	@cd propertytest/peers && $(GO) test ./clocks -run TestFigures -figures -timeout 20m
 	@cd propertytest/peers && ./loops/figures
+
+screenshots:
+	@GO="$(GO)" ./docs/screenshots.sh

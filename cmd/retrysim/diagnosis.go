@@ -309,7 +309,7 @@ func (d diagnosis) remedies() []struct {
 		out = append(out, candidate{remedy{what: "a retry budget of 10 %", how: "-p scenario+budget=10%"}, groups(func(g *fleet.Group) { g.Limit = fleet.Limit{Budget: &budget} })})
 	}
 	if n := int(d.capacity * d.timeout.Seconds() / 2); n > 0 && d.scenario.Server.Queue > n {
-		out = append(out, candidate{remedy{what: fmt.Sprintf("a queue of %s", tty.Group(int64(n))), how: fmt.Sprintf("server ... queue=%d", n)}, func(sc *fleet.Scenario) { sc.Server.Queue = n }})
+		out = append(out, candidate{remedy{what: fmt.Sprintf("a queue of %s", tty.Group(int64(n))), how: fmt.Sprintf("in the scenario: queue=%d", n)}, func(sc *fleet.Scenario) { sc.Server.Queue = n }})
 	}
 	if d.attempts > 1 {
 		out = append(out, candidate{remedy{what: "no retries", how: "-p scenario,attempts=1"}, groups(func(g *fleet.Group) { g.Policy.MaxAttempts, g.Outer = 1, nil })})

@@ -115,7 +115,7 @@ addEventListener('load', function () { setTimeout(function () {
   var wide = document.documentElement.scrollWidth, over = '';
   if (wide > innerWidth) { document.querySelectorAll('*').forEach(function (e) { if (e.getBoundingClientRect().right > innerWidth) { over += ' ' + e.className; } }); }
   document.title = ['probe', wide <= innerWidth || wide + over, small >= 8.5, texts > 0,
-    document.querySelectorAll('.uplot canvas').length, getComputedStyle(document.body).backgroundColor, document.scripts.length].join('|');
+    document.querySelectorAll('.uplot canvas').length === 1 && document.querySelector('.uplot canvas').getBoundingClientRect().width <= innerWidth ? 1 : 'too wide', getComputedStyle(document.body).backgroundColor, document.scripts.length].join('|');
 }, 500); });
 </script>`
 

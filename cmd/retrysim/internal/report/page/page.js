@@ -23,6 +23,9 @@
     live.push({ figure: figure, chart: charts[Number(figure.dataset.chart)], plot: null });
   });
 
+  // The steps of an axis of time, in seconds: those that people count in.
+  var steps = [1e-3, 2e-3, 5e-3, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+
   function css(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
   function time(v) {
@@ -77,7 +80,7 @@
       title: chart.title, width: item.figure.clientWidth, height: 320, series: series,
       scales: { x: { time: false }, y: { range: function (u, lo, hi) { return [0, hi > 0 ? hi * 1.05 : 1]; } } },
       axes: [
-        Object.assign({ values: function (u, v) { return v.map(xs); } }, axis),
+        Object.assign({ values: function (u, v) { return v.map(xs); }, incrs: chart.x_label ? undefined : steps }, axis),
         Object.assign({ label: chart.y_label, size: 64 }, axis),
       ],
       hooks: { drawClear: [shade(chart)] },
@@ -86,7 +89,9 @@
 
   function all() { live.forEach(draw); }
   all();
-  var wait;
-  window.addEventListener('resize', function () { clearTimeout(wait); wait = setTimeout(all, 100); });
+  // A figure that is given another width is drawn anew.
+  new ResizeObserver(function () {
+    live.forEach(function (item) { if (item.plot.width !== item.figure.clientWidth) { draw(item); } });
+  }).observe(document.querySelector('main'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', all);
 })();
