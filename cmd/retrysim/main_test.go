@@ -126,7 +126,8 @@ func TestUnwritableOutput(t *testing.T) {
 }
 
 // Asking for the version costs nothing that one would notice. The machine may
-// be busy, so the best of some tries counts.
+// be busy with other things, so it is the process's own time that counts, and
+// the best of some tries.
 func TestVersionIsQuick(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -134,10 +135,10 @@ func TestVersionIsQuick(t *testing.T) {
 	require.NoError(t, os.Symlink(self, command))
 	best := time.Hour
 	for range 20 {
-		began := time.Now()
-		out, err := exec.Command(command, "version").Output()
-		best = min(best, time.Since(began))
+		c := exec.Command(command, "version")
+		out, err := c.Output()
 		require.NoError(t, err)
+		best = min(best, c.ProcessState.UserTime()+c.ProcessState.SystemTime())
 		require.Contains(t, string(out), "retrysim ")
 	}
 	assert.Less(t, best, 20*time.Millisecond)
