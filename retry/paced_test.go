@@ -51,6 +51,9 @@ func TestPacedModelSettlesWhatAnAnswerCost(t *testing.T) {
 		{"read to the end", func() (retry.Stream, error) { return &chunks{[]retry.StreamChunk{usage}, io.EOF}, nil }, read(2), 0},
 		{"read and closed", func() (retry.Stream, error) { return &chunks{[]retry.StreamChunk{usage}, io.EOF}, nil },
 			func(s retry.Stream) { read(1)(s); closed(s) }, 0},
+		{"more than was expected", func() (retry.Stream, error) {
+			return &chunks{[]retry.StreamChunk{retry.TurnFinished{Usage: retry.Usage{InputTokens: 75, OutputTokens: 5}}}, io.EOF}, nil
+		}, read(2), 30 * time.Second},
 		{"no usage", func() (retry.Stream, error) { return &chunks{[]retry.StreamChunk{retry.TurnFinished{}}, io.EOF}, nil }, read(2), 10 * time.Second},
 		{"broken", func() (retry.Stream, error) { return &chunks{nil, io.ErrUnexpectedEOF}, nil }, read(1), 10 * time.Second},
 		{"closed unread", func() (retry.Stream, error) { return &chunks{[]retry.StreamChunk{usage}, io.EOF}, nil }, closed, 10 * time.Second},

@@ -71,6 +71,9 @@ func TestPacer(t *testing.T) {
 			{333333334, "", "3 starts, 666.666667ms"},
 			{666666667, "", "4 starts, 1s"},
 			{s, "", "5 starts, never"}}},
+		{"two thirds of a second from a whole one", retry.Pace{Requests: retry.Rate{Limit: 3, Per: s, Burst: 2}}, []step{
+			{0, "reserve 0", "0 starts, never"}, {0, "reserve 0", "1 starts, never"},
+			{0, "reserve 0", "333.333334ms"}}},
 		{"first come, first served: a large one holds up small ones", retry.Pace{Tokens: retry.Rate{Limit: 100, Per: 100 * s}}, []step{
 			{0, "reserve 60", "0 starts, never"},
 			{0, "reserve 90", "50s"},
