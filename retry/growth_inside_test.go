@@ -51,7 +51,7 @@ func TestGrownAgainstFractions(t *testing.T) {
 func TestGrownAtEveryAttempt(t *testing.T) {
 	for factor, base := range map[uint64]uint64{
 		1_000_001: 1_000_000_000_000_000_000, 1_010_000: 1_000_000_000, 1_100_000: 10_000_000_000,
-		1_500_000: 1 << 40, 1_600_000: 1_220_703_125, 1_999_999: 1, 3_000_000: 1,
+		1_200_000: 1, 1_250_000: 1, 1_500_000: 1 << 40, 1_600_000: 1_220_703_125, 1_999_999: 1, 3_000_000: 1,
 	} {
 		num, den := exactly(base, factor, 0)
 		for n := range uint64(5000) {
@@ -62,10 +62,34 @@ func TestGrownAtEveryAttempt(t *testing.T) {
 				continue
 			}
 			require.Positive(t, floor(num, den).Cmp(big.NewInt(math.MaxInt64-1)), "(%d/10^6)^%d", factor, n)
-			require.Equal(t, time.Duration(math.MaxInt64), grown(time.Duration(base), factor, n+1))
+			for later := n; later < 5000; later++ {
+				require.Equal(t, time.Duration(math.MaxInt64), grown(time.Duration(base), factor, later), "(%d/10^6)^%d", factor, later)
+			}
 			break
 		}
 	}
+}
+
+// Answers that are whole numbers although no power of two is in the factor's
+// denominator, the largest that there are for each attempt.
+func TestGrownToWholeNumbers(t *testing.T) {
+	for _, f := range []struct{ p, q uint64 }{{6, 5}, {11, 10}, {8, 5}, {101, 100}, {7, 5}, {9, 5}, {12, 5}, {21, 20}, {1_000_001, 1_000_000}} {
+		p, q := uint64(1), uint64(1)
+		for n := uint64(1); p <= math.MaxInt64/f.p; n++ {
+			p, q = p*f.p, q*f.q
+			k := math.MaxInt64 / p
+			for _, base := range []uint64{q * k, q*k - 1, q*k + 1, q} {
+				want := floor(exactly(base, f.p*million/f.q, n))
+				if !want.IsInt64() {
+					want.SetInt64(math.MaxInt64)
+				}
+				require.Equal(t, want.Int64(), int64(grown(time.Duration(base), f.p*million/f.q, n)), "%d · (%d/%d)^%d", base, f.p, f.q, n)
+			}
+		}
+	}
+	const fives = 476_837_158_203_125 // 5^21
+	assert.Equal(t, time.Duration(math.MaxInt64), grown(fives, 1_600_000, 21), "2^63, from below")
+	assert.Equal(t, time.Duration(1<<60), grown(fives/5, 1_600_000, 20))
 }
 
 // Answers so close to a whole number that 128 bits do not tell on which side:

@@ -533,6 +533,23 @@ func TestInvalidConfig(t *testing.T) {
 	assert.Equal(t, retry.Policy{}, tr.Retrier().Policy())
 }
 
+type closing struct {
+	http.RoundTripper
+	closed int
+}
+
+func (c *closing) CloseIdleConnections() { c.closed++ }
+
+func TestIdleConnectionsAreClosedByTheBase(t *testing.T) {
+	base := &closing{}
+	for _, b := range []http.RoundTripper{base, &server{}} {
+		tr, err := retryhttp.New(retryhttp.Config{Base: b})
+		require.NoError(t, err)
+		(&http.Client{Transport: tr}).CloseIdleConnections()
+	}
+	assert.Equal(t, 1, base.closed)
+}
+
 // Over a real connection: what is drained can be used again.
 func TestADrainedConnectionIsUsedAgain(t *testing.T) {
 	var requests, connections atomic.Int64

@@ -20,7 +20,7 @@ func TestHeaderKeepsWhatIsOnTheList(t *testing.T) {
 		"Retry-After": {"20"}, "X-Ratelimit-Remaining-Tokens": {"0"}, "Anthropic-Ratelimit-Requests-Reset": {"2000-01-01T00:00:20Z"},
 		"Request-Id": {"req_1"}, "x-request-id": {"a", "b"}, "X-Request-ID": {"c"},
 		"Authorization": {"Bearer sk-secret"}, "X-Api-Key": {"sk-secret"}, "Set-Cookie": {"session=secret"}, "Cookie": {"session=secret"},
-		"Openai-Organization": {"org-secret"}, "Location": {"https://example.com/?key=secret"}, "My-Retry-After": {"secret"},
+		"Openai-Organization": {"org-secret"}, "Location": {"https://example.com/?key=secret"}, "My-Retry-After": {"secret"}, "My-X-Ratelimit-Key": {"secret"},
 	}
 	assert.Equal(t, map[string]string{
 		"retry-after": "20", "x-ratelimit-remaining-tokens": "0", "anthropic-ratelimit-requests-reset": "2000-01-01T00:00:20Z",
