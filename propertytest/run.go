@@ -51,7 +51,7 @@ func judge(t *testing.T, s explore.Subject, o explore.Options) conclusion {
 	if text, ok := os.LookupEnv(ScriptVariable); ok {
 		return replay(t, s, o, text)
 	}
-	c := conclude(t, search(t, s, o))
+	c := conclude(t, onItsTime(t, s, o, func(o explore.Options) *explore.Report { return explore.Check(s, o) }))
 	if !c.broken && len(c.Fatal) == 0 {
 		c.Rules = append(c.Rules, relate(t, s, o)...)
 	}
@@ -66,15 +66,15 @@ func inBubbles(t *testing.T, o explore.Options, follow bool) explore.Options {
 	return o
 }
 
-// search is [explore.Check] in bubbles. What waits on another clock than it was
+// onItsTime tries the subject in bubbles. What waits on another clock than it was
 // given is tried again on the one that it waits on.
-func search(t *testing.T, s explore.Subject, o explore.Options) *explore.Report {
-	r := explore.Check(s, inBubbles(t, o, s.IsClockless()))
+func onItsTime(t *testing.T, s explore.Subject, o explore.Options, try func(explore.Options) *explore.Report) *explore.Report {
+	r := try(inBubbles(t, o, s.IsClockless()))
 	strayed, ok := result(r, wrongClock)
 	if !ok || strayed.Failure == nil || o.Run != nil {
 		return r
 	}
-	r = explore.Check(s, inBubbles(t, o, true))
+	r = try(inBubbles(t, o, true))
 	for i, x := range r.Results {
 		if x.Rule.Name == wrongClock {
 			r.Results[i] = strayed
@@ -101,7 +101,7 @@ func replay(t *testing.T, s explore.Subject, o explore.Options, text string) con
 	if err != nil {
 		return conclusion{Fatal: []string{fmt.Sprintf("propertytest: the scenario in the environment variable %s:\n%v", ScriptVariable, err)}}
 	}
-	r := explore.Replay(s, inBubbles(t, o, s.IsClockless()), script)
+	r := onItsTime(t, s, o, func(o explore.Options) *explore.Report { return explore.Replay(s, o, script) })
 	c := conclude(t, r)
 	c.Notes = append(c.Notes, fmt.Sprintf("only the scenario in %s was played; without it the whole suite is", ScriptVariable))
 	return c
