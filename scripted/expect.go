@@ -131,6 +131,7 @@ var Verdicts = []string{
 	"duplicate-chunk",
 	"lost-chunk",
 	"accepted-truncation",
+	"late-chunk",
 	"wrong-notice",
 	"panicked",
 	"stuck",

@@ -82,7 +82,8 @@ type search struct {
 	found   map[string]*Failure // by rule, the first
 	reached *states
 	played  int
-	over    bool // the subject is not fit to be tried further
+	over    bool   // the subject is not fit to be tried further
+	until   string // the rule that the search is for; "": all
 }
 
 // all tries everything, what is quick and tells most first.
@@ -96,6 +97,11 @@ func (c *search) all() {
 	}
 	c.small(3, c.try)
 	c.small(2, c.cut)
+	for _, s := range marathons(c.options.Policies) {
+		if !c.over {
+			c.try(s)
+		}
+	}
 	for _, more := range []func(){c.shared, c.drawn, c.repeated, c.jitter} {
 		if !c.over {
 			more()
@@ -196,7 +202,7 @@ func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.F
 			continue
 		}
 		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events}
-		if name == "stuck" || name == "wrong-clock" {
+		if name == "stuck" || name == "wrong-clock" || name == c.until && f.Level == verdict.Violation {
 			c.over = true // what follows would only take long
 		}
 	}

@@ -42,7 +42,7 @@ func (d drawer) policy(given []retry.Policy) retry.Policy {
 	if len(given) > 0 {
 		return given[d.IntN(len(given))]
 	}
-	p := retry.Policy{MaxAttempts: d.IntN(7), BaseDelay: d.delay()}
+	p := retry.Policy{MaxAttempts: d.IntN(8) - 1, BaseDelay: d.delay()}
 	if d.IntN(2) == 0 {
 		p.MaxDelay = d.delay()
 	}

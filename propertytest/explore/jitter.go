@@ -192,8 +192,8 @@ func distance(sorted []time.Duration, low, high time.Duration) float64 {
 }
 
 // independent asks whether clients, and the waits of one client, draw anew: if
-// they do, the differences of their places in the window, modulo 1, are spread
-// evenly.
+// they do, the differences and the sums of their places in the window, modulo 1,
+// are spread evenly.
 func (c *search) independent(s *scripted.Script, p retry.Policy, a scripted.Answer, waits [][]time.Duration) {
 	var places [][]float64
 	for i, w := range waits {
@@ -207,23 +207,29 @@ func (c *search) independent(s *scripted.Script, p retry.Policy, a scripted.Answ
 		}
 		places = append(places, u)
 	}
-	ask := func(rule string, what string, u []float64) {
+	ask := func(rule, what, of string, u []float64) {
 		slices.SortFunc(u, cmp.Compare[float64])
 		if d := evenness(u); d > dkw(len(u)) {
 			r, _ := verdict.Named(rule)
-			c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: 2, What: fmt.Sprintf("%s: their differences lie %.3f from an even spread, and chance explains %.3f", what, d, dkw(len(u)))}})
+			c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: 2, What: fmt.Sprintf("%s: their %s lie %.3f from an even spread, and chance explains %.3f", what, of, d, dkw(len(u)))}})
 		}
 	}
-	var clients, attempts []float64
+	var clients, pairs, attempts, mirrored []float64
 	for j := range places[0] {
 		if j%2 == 1 {
 			clients = append(clients, fraction(places[0][j]-places[0][j-1]))
+			pairs = append(pairs, fraction(places[0][j]+places[0][j-1]))
 		}
 		attempts = append(attempts, fraction(places[0][j]-places[1][j]))
+		mirrored = append(mirrored, fraction(places[0][j]+places[1][j]))
 	}
 	if c.found["no-jitter"] == nil && c.found["herd"] == nil && c.found["biased-jitter"] == nil {
-		ask("herd", fmt.Sprintf("the waits of %d pairs of clients are drawn together", len(clients)), clients)
-		ask("repeated-jitter", fmt.Sprintf("the first and the second wait of %d clients are drawn together", len(attempts)), attempts)
+		together := fmt.Sprintf("the waits of %d pairs of clients are drawn together", len(clients))
+		ask("herd", together, "differences", clients)
+		ask("herd", together, "sums", pairs)
+		together = fmt.Sprintf("the first and the second wait of %d clients are drawn together", len(attempts))
+		ask("repeated-jitter", together, "differences", attempts)
+		ask("repeated-jitter", together, "sums", mirrored)
 	}
 }
 

@@ -22,7 +22,7 @@ func oracle(s *scripted.Script, events trace.Trace) string {
 	for i, a := range seen.attempts {
 		n, goesOn := i+1, i+1 < len(seen.attempts)
 		if !a.failed {
-			if goesOn {
+			if goesOn && !a.refused {
 				return fmt.Sprintf("attempt %d succeeded, and attempt %d followed", n, n+1)
 			}
 			continue
@@ -194,6 +194,8 @@ type seenAttempt struct {
 	start, end time.Duration
 	failed     bool
 	unclear    bool // it ended with its context
+	refused    bool // it succeeded with a stream that broke before anything came, which may count as a failure
+	chunks     int
 	class      string
 	hint       *time.Duration
 }
@@ -212,6 +214,12 @@ func look(events trace.Trace) sight {
 			a := &s.attempts[len(s.attempts)-1]
 			a.end, a.failed, a.class, a.hint = e.At, e.Kind == trace.Failed, e.Class, e.RetryAfter
 			a.unclear = a.failed && e.Class == ""
+		case trace.Sent:
+			a := &s.attempts[len(s.attempts)-1]
+			if e.Chunk == "broken" {
+				a.refused = a.chunks == 0
+			}
+			a.chunks++
 		case trace.Cancel:
 			if s.cancel < 0 {
 				s.cancel = e.At

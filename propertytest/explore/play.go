@@ -50,6 +50,7 @@ type caller struct {
 	attempts int
 	failures []error // what each attempt failed with, nil where it did not
 	endless  bool    // there were too many attempts
+	derived  []derived
 }
 
 // Play plays a scenario, which must have a policy, against a new subject and
@@ -158,11 +159,17 @@ func withLatency(s *scripted.Script) *scripted.Script {
 // endless returns how many attempts are so many that no call of the script can
 // need them.
 func endless(s *scripted.Script) int {
-	n := 20 + min(s.Policy.MaxAttempts, 100)
+	const most = 100_000
+	turns := 0
 	for _, t := range s.Turns {
-		n += min(max(t.Repeat, 1), 100)
+		turns += min(max(t.Repeat, 1), most)
 	}
-	return n
+	for _, b := range s.Blocks {
+		for _, t := range b.Turns {
+			turns += min(max(t.Repeat, 1), most)
+		}
+	}
+	return 20 + min(max(s.Policy.MaxAttempts, 1), turns)
 }
 
 // tooMany is the panic that ends a call which goes on for ever.
@@ -216,8 +223,11 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 		p.goesOn(c)
 	}
 	end := trace.Event{Kind: trace.End, Is: p.identify(c, err)}
-	if err != nil {
+	switch {
+	case err != nil:
 		end.Error = err.Error()
+	case p.stream && stream == nil && p.opened(c):
+		end.Error, end.Is = "neither a stream nor an error", []trace.Identity{trace.IsOther}
 	}
 	if p.stream {
 		end.Body = hash(c.request)
@@ -226,9 +236,8 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 	switch {
 	case stream != nil && err == nil:
 		p.consume(c, stream)
-	case p.stream && err == nil:
-		p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: "neither a stream nor an error was returned"})
 	}
+	p.contexts(c)
 	returned = true
 }
 
@@ -368,6 +377,34 @@ func (p *playing) consume(c *caller, s retry.Stream) {
 		}
 		if p.seen() > 10_000 {
 			panic(tooMany{})
+		}
+	}
+}
+
+// opened reports whether the last attempt of a call succeeded.
+func (p *playing) opened(c *caller) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(c.failures)
+	return n > 0 && c.failures[n-1] == nil
+}
+
+// derived is a context that a subject made for an attempt.
+type derived struct {
+	context.Context
+	attempt int
+}
+
+// contexts notes the contexts that a call which is over has not released: each
+// stays with its parent for as long as that lives.
+func (p *playing) contexts(c *caller) {
+	if p.concurrent || c.ctx.Err() != nil {
+		return // an attempt may be running, or they have ended with the caller's
+	}
+	for _, d := range c.derived {
+		if d.Err() == nil {
+			p.add(c, trace.Event{Attempt: d.attempt, Kind: trace.Leaked, Error: fmt.Sprintf("the context of attempt %d was not released", d.attempt)})
+			return
 		}
 	}
 }

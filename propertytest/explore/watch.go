@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"runtime"
 	"time"
 
@@ -61,10 +60,24 @@ func digestRequest(r retry.ChatRequest) string {
 // hash returns the digest of a request. Most are as they were made, which is
 // quick to see.
 func hash(r retry.ChatRequest) string {
-	if reflect.DeepEqual(r, request) {
+	if untouched(r) {
 		return asked
 	}
 	return digestRequest(r)
+}
+
+// untouched reports whether a request is as it was made. Fields that are empty
+// in [request] are compared at once; reflection would cost more than an attempt.
+func untouched(r retry.ChatRequest) bool {
+	if len(r.Messages) != 1 || len(r.Messages[0].Blocks) != 1 || len(r.StopSequences) != 1 || r.Temperature == nil {
+		return false
+	}
+	if r.Messages[0].Role != retry.RoleUser || r.Messages[0].Blocks[0] != request.Messages[0].Blocks[0] ||
+		r.StopSequences[0] != "stop" || *r.Temperature != temperature {
+		return false
+	}
+	return r.System == nil && r.Tools == nil && r.ToolChoice == request.ToolChoice && r.ParallelToolUse == nil &&
+		r.MaxTokens == 0 && r.TopP == nil && r.TopK == nil && r.AdditionalParams == nil
 }
 
 // describe returns the kind of a chunk, and size and hash of its content.
@@ -95,7 +108,7 @@ func (m *watchedModel) ChatStream(ctx context.Context, r retry.ChatRequest) (ret
 	if err := m.ended(ctx, c, n, err); err != nil {
 		return nil, err
 	}
-	return &watchedStream{Stream: s, playing: m.playing, caller: c, attempt: n}, nil
+	return &watchedStream{Stream: s, playing: m.playing, ctx: ctx, caller: c, attempt: n}, nil
 }
 
 // operation is one attempt of a subject that calls a function.
@@ -132,7 +145,15 @@ func (p *playing) attempt(ctx context.Context, c *caller, body string) int {
 	case n > p.most:
 		panic(tooMany{})
 	}
-	p.add(c, trace.Event{Attempt: n, Kind: trace.Attempt, Body: body, Detached: ctx.Value(callerKey{}) != c})
+	// A context that has no end of its own, where the caller's has one, is not the
+	// caller's either.
+	detached := ctx.Value(callerKey{}) != c || ctx.Done() == nil
+	p.add(c, trace.Event{Attempt: n, Kind: trace.Attempt, Body: body, Detached: detached})
+	if ctx.Done() != c.ctx.Done() && !detached {
+		p.mu.Lock()
+		c.derived = append(c.derived, derived{ctx, n})
+		p.mu.Unlock()
+	}
 	return n
 }
 
@@ -141,6 +162,7 @@ func (p *playing) ended(ctx context.Context, c *caller, n int, err error) error 
 	e := trace.Event{Attempt: n, Kind: trace.Opened}
 	if err != nil {
 		e.Class, e.RetryAfter = p.class(ctx, c, err)
+		e.Detached = ctx.Err() != nil && c.ctx.Err() == nil
 		err = disguise(n, err)
 		e.Kind, e.Error = trace.Failed, err.Error()
 	}
@@ -175,14 +197,25 @@ func (p *playing) class(ctx context.Context, c *caller, err error) (string, *tim
 	return "transient", hint
 }
 
-// disguise wraps the error of every second attempt, as libraries do: a class
-// must survive it.
+// disguise wraps the errors of some attempts, as libraries do: a class must
+// survive it.
 func disguise(n int, err error) error {
-	if n%2 == 0 {
+	switch n % 4 {
+	case 2:
 		return fmt.Errorf("model: %w", err)
+	case 3:
+		return &joined{err}
 	}
 	return err
 }
+
+// joined is an error with another beside it, as [errors.Join] makes them.
+type joined struct{ err error }
+
+func (e *joined) Error() string   { return "model: " + e.err.Error() }
+func (e *joined) Unwrap() []error { return []error{errBeside, e.err} }
+
+var errBeside = errors.New("another error")
 
 // Reasons of a permanent failure whose error is of another kind: errors that
 // nobody can classify, which makes them permanent too.
@@ -216,6 +249,7 @@ func (p *playing) model(c *caller) *scripted.Model {
 type watchedStream struct {
 	retry.Stream
 	*playing
+	ctx     context.Context // of the attempt
 	caller  *caller
 	attempt int
 	over    bool
@@ -232,6 +266,8 @@ func (s *watchedStream) Recv() (retry.StreamChunk, error) {
 		e.Chunk, e.Size, e.Body = describe(chunk)
 	case err == io.EOF:
 		e.Chunk, s.over = "eof", true
+	case s.ctx.Err() != nil && s.caller.ctx.Err() == nil:
+		return chunk, err // the subject ended it, and not the server
 	default:
 		e.Chunk, e.Error, s.over = "broken", err.Error(), true
 	}

@@ -23,6 +23,7 @@ func policies() []retry.Policy {
 		retry.Default(),
 		{},
 		{MaxAttempts: 1, BaseDelay: time.Second},
+		{MaxAttempts: -1, BaseDelay: time.Second},
 		{MaxAttempts: 2, BaseDelay: time.Second, MaxDelay: 500 * time.Millisecond},
 		{MaxAttempts: retry.Unlimited, BaseDelay: 100 * time.Millisecond, Jitter: retry.JitterAdditive},
 		{MaxAttempts: 4},
@@ -47,7 +48,7 @@ func newWorld(p retry.Policy, streams, classes bool) world {
 	w := world{policy: p, failures: []scripted.Turn{
 		turn(scripted.Transient{}),
 		turn(scripted.Transient{Hinted: true, Wait: long}),
-		turn(scripted.Transient{Hinted: true, Wait: short}),
+		{Answer: scripted.Transient{Hinted: true, Wait: short}, After: 3 * time.Millisecond},
 		turn(scripted.Transient{Hinted: true}),
 		{Answer: scripted.Reset{}, After: 7 * time.Millisecond},
 	}}
@@ -97,8 +98,16 @@ func hints(p retry.Policy) (short, long time.Duration) {
 }
 
 // scripts yields every script of the world with that many failures before its
-// ending.
+// ending. Where no attempt is left for an ending there is one script, and none
+// where not all failures could be met.
 func (w world) scripts(failures int) iter.Seq[*scripted.Script] {
+	endings := w.endings
+	switch most := max(w.policy.MaxAttempts, 1); {
+	case failures > most:
+		return func(func(*scripted.Script) bool) {}
+	case failures == most:
+		endings = endings[:1]
+	}
 	return func(yield func(*scripted.Script) bool) {
 		bodies := [][]scripted.Turn{nil}
 		for range failures {
@@ -111,7 +120,7 @@ func (w world) scripts(failures int) iter.Seq[*scripted.Script] {
 			bodies = longer
 		}
 		for _, body := range bodies {
-			for _, end := range w.endings {
+			for _, end := range endings {
 				if endless := end[0].Repeat == scripted.Forever; endless && w.policy.MaxAttempts == retry.Unlimited {
 					continue
 				}
@@ -121,6 +130,28 @@ func (w world) scripts(failures int) iter.Seq[*scripted.Script] {
 			}
 		}
 	}
+}
+
+// marathons are scripts longer than any small world: so many failures that a
+// counter or a shift runs over, and a server that asks for a month.
+func marathons(given []retry.Policy) (out []*scripted.Script) {
+	run := func(p retry.Policy, failures int, a scripted.Answer) {
+		turns := []scripted.Turn{{Answer: a, Repeat: failures}, {Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}}}
+		out = append(out, &scripted.Script{Policy: &p, Turns: turns})
+	}
+	const month = 30 * 24 * time.Hour
+	for _, p := range given {
+		if failures := min(p.MaxAttempts-1, 70); failures > 3 && p.MaxDelay > 0 {
+			run(p, failures, scripted.Transient{})
+		}
+	}
+	if len(given) == 0 {
+		run(retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: time.Second, MaxDelay: 3 * time.Second}, 70, scripted.Transient{})
+		run(retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: time.Millisecond}, 40, scripted.Transient{})
+		run(retry.Policy{MaxAttempts: 300, BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, 299, scripted.Transient{})
+		run(retry.Policy{MaxAttempts: 3, BaseDelay: time.Second}, 2, scripted.Transient{Hinted: true, Wait: month})
+	}
+	return out
 }
 
 // cuts yields the script with the caller's context ending at each moment that
@@ -154,7 +185,7 @@ func cuts(s *scripted.Script, starts, ends []time.Duration) iter.Seq[*scripted.S
 				continue
 			}
 			middle := end + wait/2 | 1
-			if !cancel(middle) || !bound(middle) || !cancel(end+1) || !bound(starts[i+1]+1) || !bound(starts[i+1]-1) {
+			if !cancel(middle) || !bound(middle) || !cancel(end+1) || !bound(starts[i+1]+1) || !bound(starts[i+1]) || !bound(starts[i+1]-1) {
 				return
 			}
 		}

@@ -39,6 +39,9 @@ func retriedPermanent(c *call) (out []Finding) {
 // gaveUpEarly asks the call's own word for why it ended if the trace has it.
 func gaveUpEarly(c *call) []Finding {
 	a, ok := c.last()
+	if !ok && c.begin != nil && c.end != nil && c.cancel == nil && c.timeLeft(-1, 0) {
+		return []Finding{{At: c.end.At, What: "the call ended without an attempt"}}
+	}
 	if !ok || c.end == nil || c.end.Error == "" || a.failed == nil || c.cancel != nil && c.cancel.At <= c.end.At {
 		return nil
 	}

@@ -271,11 +271,15 @@ func (c *call) goesOn(i int) (must, mustNot bool) {
 	return must, mustNot
 }
 
-// timeLeft reports whether a wait of d from the i-th attempt's failure ends
-// before the caller's deadline, if one is known.
+// timeLeft reports whether a wait of d from the i-th attempt's failure, or from
+// the beginning for -1, ends before the caller's deadline, if one is known.
 func (c *call) timeLeft(i int, d time.Duration) bool {
 	if c.begin == nil || c.begin.Deadline == nil {
 		return true
 	}
-	return d < *c.begin.Deadline-c.attempts[i].failed.At
+	from := c.begin.At
+	if i >= 0 {
+		from = c.attempts[i].failed.At
+	}
+	return d < *c.begin.Deadline-from
 }

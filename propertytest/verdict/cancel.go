@@ -87,12 +87,16 @@ func (c *call) cut() (must, may bool) {
 }
 
 func lostCancel(c *call) []Finding {
-	if must, _ := c.cut(); !must || c.end.Is == nil || slices.Contains(c.end.Is, trace.IsCause) {
+	if must, _ := c.cut(); !must || c.end.Is == nil {
+		return nil
+	}
+	ended, cause := slices.Contains(c.end.Is, trace.IsContext), slices.Contains(c.end.Is, trace.IsCause)
+	if ended && cause {
 		return nil
 	}
 	a, _ := c.last()
 	f := finding(a, "the context ended the call, and its error %q does not say so", c.end.Error)
-	if slices.Contains(c.end.Is, trace.IsContext) {
+	if ended {
 		f.What = "the context ended the call, and its error does not tell the cause"
 		f.Level = c.spec.level(Cause)
 	}

@@ -10,6 +10,11 @@ import (
 
 func sleptAfterLast(c *call) []Finding {
 	a, ok := c.last()
+	if ok && a.opened != nil && c.begin != nil && c.end != nil && c.end.Error == "" && c.idle(a) > 0 {
+		f := finding(a, "attempt %d succeeded, and its result returned %v later", a.number, c.idle(a))
+		f.At = c.end.At
+		return []Finding{f}
+	}
 	if !ok || c.end == nil || a.failed == nil || c.end.At <= a.failed.At && a.wait == nil {
 		return nil
 	}
@@ -19,6 +24,18 @@ func sleptAfterLast(c *call) []Finding {
 	f := finding(a, "attempt %d was the last, and its error returned %v later", a.number, c.end.At-a.failed.At)
 	f.At = c.end.At
 	return []Finding{f}
+}
+
+// idle returns the time between the last that was heard of a successful attempt
+// before the call returned, and its return.
+func (c *call) idle(a attempt) time.Duration {
+	heard := a.opened.At
+	for _, e := range c.streamed {
+		if e.At <= c.end.At {
+			heard = max(heard, e.At)
+		}
+	}
+	return c.end.At - heard
 }
 
 // wrongNotice compares the retries that the code announced with those that came.

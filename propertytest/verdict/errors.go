@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/retrykit/retrykit/retry"
@@ -8,6 +9,9 @@ import (
 )
 
 func lostError(c *call) []Finding {
+	if _, end, ok := c.sent(); ok && end != nil && end.Chunk == "broken" && c.over != nil && c.over.Kind == trace.Broken && c.over.Error != end.Error {
+		return []Finding{{Attempt: end.Attempt, At: c.over.At, What: fmt.Sprintf("the stream broke with %q, for the caller with %q", end.Error, c.over.Error)}}
+	}
 	a, ok := c.last()
 	if !ok || c.end == nil || a.failed == nil {
 		return nil

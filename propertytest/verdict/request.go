@@ -24,6 +24,14 @@ func lostContext(c *call) (out []Finding) {
 	for _, a := range c.attempts {
 		if a.started.Detached {
 			out = append(out, finding(a, "attempt %d runs under a context that is not the caller's", a.number))
+		} else if f := a.failed; f != nil && f.Detached {
+			took, limit := f.At-a.at, c.spec.Policy.AttemptTimeout
+			switch {
+			case limit == 0:
+				out = append(out, finding(a, "the context of attempt %d ended after %v, and the caller's did not", a.number, took))
+			case took < limit:
+				out = append(out, finding(a, "the context of attempt %d ended after %v, and the policy allows %v", a.number, took, limit))
+			}
 		}
 	}
 	return out

@@ -10,7 +10,7 @@ var rules = []Rule{
 		find: earlyRetry,
 	}, {
 		ID: "R02", Name: "over-wait", Area: "schedule", Since: 1, Guard: "C6, C7",
-		Says: "an attempt begins when the wait is over, which jitter can make longer, within its bounds",
+		Says: "the first attempt begins at once, another when the wait is over, which jitter can make longer, within its bounds",
 		Harm: "the caller waits for nothing, and its deadline passes",
 		find: overWait,
 	}, {
@@ -50,7 +50,7 @@ var rules = []Rule{
 		find: nestedRetry,
 	}, {
 		ID: "R10", Name: "slept-after-last", Area: "waiting", Since: 1, Guard: "C2, C3",
-		Says: "an error after which no attempt follows returns at once",
+		Says: "what the last attempt ended with returns at once",
 		Harm: "the caller waits for an attempt that will not be made",
 		find: sleptAfterLast,
 	}, {
@@ -105,7 +105,7 @@ var rules = []Rule{
 		find: bodyMutated,
 	}, {
 		ID: "R21", Name: "lost-context", Area: "request", Since: 1, Guard: "C8, C10",
-		Says: "every attempt runs under the caller's context",
+		Says: "every attempt runs under the caller's context, and ends with it or with the policy's timeout only",
 		Harm: "a cancelled call goes on at the server, and its trace breaks off",
 		find: lostContext,
 	}, {
@@ -128,6 +128,11 @@ var rules = []Rule{
 		Says: "a stream that broke, or ended without its terminal chunk, does not pass for a whole one",
 		Harm: "half an answer is stored as the answer",
 		find: acceptedTruncation,
+	}, {
+		ID: "R36", Name: "late-chunk", Area: "stream", Since: 1, Guard: "C9",
+		Says: "the caller receives each chunk when it is sent",
+		Harm: "a stream that was to show an answer while it is written shows it when it is done",
+		find: lateChunk,
 	}, {
 		ID: "R26", Name: "no-jitter", Area: "jitter", Since: 1, Guard: "C7",
 		Says: "the waits of many clients differ",

@@ -30,6 +30,10 @@ func earlyRetry(c *call) (out []Finding) {
 }
 
 func overWait(c *call) (out []Finding) {
+	if c.begin != nil && len(c.attempts) > 0 && c.attempts[0].at > c.begin.At {
+		a := c.attempts[0]
+		out = append(out, finding(a, "attempt %d came %v after the call, and not at once", a.number, a.at-c.begin.At))
+	}
 	for i, next := range c.retries() {
 		gap, ok := c.gap(i)
 		if _, most, known := c.asked(i); ok && known && gap > most {

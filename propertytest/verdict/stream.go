@@ -72,12 +72,28 @@ func lostChunk(c *call) []Finding {
 		f.What = "the caller received " + strconv.Itoa(len(c.got)) + " of " + strconv.Itoa(len(sent)) + " chunks"
 	case end == nil && c.over.Kind == trace.EOF:
 		f.What = "the stream ended for the caller before it was at its end"
+	case end == nil && c.cancel == nil:
+		f.What = "the stream was not at its end, and broke for the caller with the error " + c.over.Error
 	case end != nil && end.Chunk == "eof" && c.over.Kind == trace.Broken:
 		f.What = "the stream ended as it should, and for the caller with the error " + c.over.Error
 	default:
 		return nil
 	}
 	return []Finding{f}
+}
+
+// lateChunk looks at chunks that are the ones sent; others are other rules'.
+func lateChunk(c *call) []Finding {
+	sent, _, ok := c.sent()
+	if e, _ := c.astray(sent); !ok || e != nil {
+		return nil
+	}
+	for i, e := range c.got {
+		if late := e.At - sent[i].At; late > 0 {
+			return []Finding{{Attempt: e.Attempt, At: e.At, What: "the caller received a chunk (" + e.Chunk + ") " + late.String() + " after it was sent"}}
+		}
+	}
+	return nil
 }
 
 func acceptedTruncation(c *call) []Finding {

@@ -175,6 +175,10 @@ func TestEveryRuleFindsItsFaultAndNoOtherDoes(t *testing.T) {
 			"the stream broke, and ended for the caller as if it were whole",
 		},
 	}
+	tests["late-chunk"] = struct{ trace, says string }{
+		opened + sent("text", "a") + event("1s", 1, "chunk", `"chunk":"text","body_sha256":"a"`),
+		"the caller received a chunk (text) 1s after it was sent",
+	}
 	for _, rule := range verdict.Rules() {
 		if !rule.Decidable() {
 			continue

@@ -1,0 +1,316 @@
+package explore_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/retrykit/retrykit/propertytest/explore"
+	rules "github.com/retrykit/retrykit/propertytest/verdict"
+)
+
+// mutant is the house with one bug.
+type mutant struct {
+	name string // area/bug
+	want string // the verdicts that must be found, separated by blanks
+	says string // what is wrong
+}
+
+// subject returns the mutant.
+func (m mutant) subject() explore.Subject {
+	area, _, _ := strings.Cut(m.name, "/")
+	switch {
+	case area == "request", area == "stream", slices.Contains(inModels, m.name):
+		return houseModel(m.name)
+	}
+	return houseFunc(m.name)
+}
+
+// inModels are mutants whose bug shows in a stream.
+var inModels = []string{
+	"error/success-zeroed", "limit/timeout-covers-the-stream", "limit/context-ended-with-the-opening",
+	"limit/context-left-with-the-stream",
+}
+
+// killed returns the expected verdicts that were not found.
+func (m mutant) survives(o explore.Options) (missing []string) {
+	for _, verdict := range strings.Fields(m.want) {
+		if f := explore.Violates(m.subject(), o, verdict); f == nil || f.Level != rules.Violation {
+			missing = append(missing, verdict)
+		}
+	}
+	return missing
+}
+
+func TestEveryMutantIsKilled(t *testing.T) {
+	for _, m := range bank {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			if missing := m.survives(explore.Options{Checks: 100}); missing != nil {
+				var got []string
+				for _, x := range explore.Check(m.subject(), explore.Options{Checks: 100}).Results {
+					if x.Status == explore.Failed {
+						got = append(got, x.Rule.Name)
+					}
+				}
+				t.Errorf("%s: no %v, but %v", m.says, missing, got)
+			}
+			if d := time.Since(start); d > 300*time.Millisecond {
+				fmt.Println("SLOW", m.name, d)
+			}
+		})
+	}
+}
+
+// bank is every mutant, by area. Those of the areas request and stream, and
+// those that need a stream, are decorators of a model; the others are functions.
+var bank = []mutant{
+	{"count/retries-and-not-attempts", "extra-attempt", "makes MaxAttempts retries after the first attempt"},
+	{"count/one-less", "gave-up-early", "makes one attempt less than it may"},
+	{"count/zero-is-infinite", "extra-attempt", "goes on for ever where MaxAttempts is 0"},
+	{"count/negative-is-infinite", "extra-attempt", "goes on for ever where MaxAttempts is negative"},
+	{"count/one-means-default", "extra-attempt", "takes 1 for not set, and makes 3 attempts"},
+	{"count/at-most-ten", "gave-up-early", "never makes more than 10 attempts"},
+	{"count/at-least-two", "extra-attempt", "retries once whatever the policy says"},
+	{"count/byte", "gave-up-early", "keeps MaxAttempts in 8 bits"},
+	{"count/unlimited-overflows", "gave-up-early", "adds 1 to MaxAttempts, which overflows: no attempt at all"},
+	{"count/hinted-not-counted", "extra-attempt", "does not count attempts that were refused with a Retry-After"},
+	{"count/timeouts-not-counted", "extra-attempt", "does not count attempts that its own timeout ended"},
+
+	{"class/permanent-retried", "retried-permanent", "retries every error that has a class"},
+	{"class/permanent-retried-once", "retried-permanent", "gives a permanent error a second chance"},
+	{"class/permanent-after-transient-retried", "retried-permanent", "looks at the class of the first error only to stop"},
+	{"class/of-the-first-error", "retried-permanent", "keeps the class of the first error"},
+	{"class/unknown-retried", "retried-permanent", "retries errors that nothing classifies"},
+	{"class/context-error-retried", "retried-permanent", "retries context errors that are the server's own"},
+	{"class/wrapped-unknown", "gave-up-early", "asserts the type of the error and does not unwrap it"},
+	{"class/joined-unknown", "gave-up-early", "unwraps single errors and no joined ones"},
+	{"class/only-with-a-hint", "gave-up-early", "retries only what has a Retry-After"},
+	{"class/only-without-a-hint", "gave-up-early", "takes a Retry-After for a refusal"},
+	{"class/long-hint-is-permanent", "gave-up-early", "gives up where the Retry-After is longer than the cap"},
+	{"class/zero-hint-is-permanent", "gave-up-early", "gives up where the Retry-After is 0"},
+	{"class/only-throttled", "gave-up-early", "retries only a status 429"},
+	{"class/throttled-is-permanent", "gave-up-early", "does not retry a status 429"},
+	{"class/by-text", "gave-up-early", "looks for a word in the error's text"},
+	{"class/reset-is-permanent", "gave-up-early", "does not retry a connection that was reset"},
+	{"class/same-error-twice-is-permanent", "gave-up-early", "gives up when the same error comes twice"},
+	{"class/endless-on-permanent", "retried-permanent", "goes on without a wait on a permanent error"},
+
+	{"hint/ignored", "early-retry", "ignores the Retry-After"},
+	{"hint/capped", "early-retry", "cuts the Retry-After at MaxDelay"},
+	{"hint/is-a-cap", "early-retry", "waits the shorter one of backoff and Retry-After"},
+	{"hint/larger-wins", "over-wait", "waits the longer one of backoff and Retry-After, which the policy does not ask for"},
+	{"hint/added", "over-wait", "adds the Retry-After to the backoff"},
+	{"hint/milliseconds-as-seconds", "over-wait", "takes milliseconds for seconds"},
+	{"hint/seconds-as-milliseconds", "early-retry", "takes seconds for milliseconds"},
+	{"hint/whole-seconds", "early-retry", "drops what is below a second"},
+	{"hint/rounded-up", "over-wait", "rounds up to a second"},
+	{"hint/int32", "early-retry", "keeps milliseconds in 32 bits"},
+	{"hint/zero-is-none", "over-wait", "takes a Retry-After of 0 for none"},
+	{"hint/over-a-minute-ignored", "early-retry", "ignores a Retry-After of more than a minute"},
+	{"hint/above-the-cap-ignored", "early-retry", "ignores a Retry-After longer than the cap"},
+	{"hint/below-the-backoff-ignored", "over-wait", "ignores a Retry-After shorter than the backoff"},
+	{"hint/survives", "over-wait", "applies the last Retry-After to later failures without one"},
+	{"hint/of-the-first", "early-retry", "applies the first failure's Retry-After to all"},
+	{"hint/first-only", "early-retry", "looks at the Retry-After of the first failure only"},
+	{"hint/one-attempt-late", "early-retry", "applies the Retry-After to the wait after the next"},
+	{"hint/skips-the-exponent", "early-retry", "does not count a wait that was asked for in the backoff"},
+	{"hint/resets-the-exponent", "early-retry", "begins the backoff anew after a Retry-After"},
+	{"hint/since-the-attempt-began", "early-retry", "counts the Retry-After from the start of the attempt"},
+	{"hint/doubled-each-time", "over-wait", "lets the Retry-After grow with the attempts"},
+	{"hint/at-least-a-second", "over-wait", "waits a second at least"},
+	{"hint/without-jitter", "no-jitter", "adds no jitter to a Retry-After"},
+	{"hint/jitter-subtracted", "early-retry", "takes the jitter away from a Retry-After"},
+
+	{"backoff/shifted", "over-wait", "begins with twice the base"},
+	{"backoff/constant", "early-retry", "does not grow"},
+	{"backoff/first-at-once", "hammer", "retries the first time at once"},
+	{"backoff/linear", "early-retry", "grows by addition"},
+	{"backoff/fibonacci", "early-retry", "grows by Fibonacci's numbers"},
+	{"backoff/power-of-three", "over-wait", "grows threefold"},
+	{"backoff/overflow", "hammer", "shifts the base beyond 63 bits"},
+	{"backoff/shift-masked", "early-retry", "shifts by 5 bits of the attempt's number"},
+	{"backoff/int32-milliseconds", "early-retry", "keeps milliseconds in 32 bits"},
+	{"backoff/float32", "early-retry", "multiplies in 24 bits of precision"},
+	{"backoff/cap-before-multiplying", "over-wait", "caps and then doubles"},
+	{"backoff/cap-is-a-floor", "over-wait", "takes the larger one of backoff and cap"},
+	{"backoff/no-cap", "over-wait", "ignores the cap"},
+	{"backoff/base-uncapped", "over-wait", "does not cap the first wait"},
+	{"backoff/cap-zero-is-zero", "hammer", "takes a cap of 0 for one"},
+	{"backoff/stops-growing-early", "early-retry", "stops growing after 8 times the base"},
+	{"backoff/exponent-at-most-20", "early-retry", "stops growing after 2^20 times the base"},
+	{"backoff/whole-seconds", "hammer", "drops what is below a second"},
+	{"backoff/whole-milliseconds", "early-retry", "drops what is below a millisecond"},
+	{"backoff/base-added", "over-wait", "adds the base once more"},
+	{"backoff/minus-base", "early-retry", "takes half the base away"},
+	{"backoff/cap-reached-resets", "early-retry", "begins anew when it has reached the cap"},
+
+	{"jitter/none", "no-jitter", "adds none"},
+	{"jitter/subtracted", "early-retry", "takes it away"},
+	{"jitter/both-sides", "early-retry", "adds it or takes it away"},
+	{"jitter/of-the-base", "biased-jitter", "takes a tenth of the base and not of the delay"},
+	{"jitter/before-the-cap", "no-jitter", "caps after the jitter, so that there is none at the cap"},
+	{"jitter/first-wait-only", "no-jitter", "adds it to the first wait only"},
+	{"jitter/not-on-the-first", "no-jitter", "adds none to the first wait"},
+	{"jitter/up-to-a-second", "over-wait", "adds up to a second to any delay"},
+	{"jitter/compounds", "over-wait", "doubles the last wait with its jitter"},
+	{"jitter/always-a-tenth", "no-jitter", "adds a tenth"},
+	{"jitter/half-the-window", "biased-jitter", "adds up to a twentieth"},
+	{"jitter/nine-tenths-of-the-window", "biased-jitter", "adds up to 9 %"},
+	{"jitter/eleven-percent", "over-wait", "adds up to a ninth"},
+	{"jitter/coin", "biased-jitter", "adds nothing or a tenth"},
+	{"jitter/steps-of-one-percent", "biased-jitter", "rounds to a hundredth of the window"},
+	{"jitter/whole-milliseconds", "biased-jitter", "rounds to milliseconds"},
+	{"jitter/squared", "biased-jitter", "squares what it draws"},
+	{"jitter/smaller-of-two", "biased-jitter", "draws twice and takes the smaller one"},
+	{"jitter/sum-of-two", "biased-jitter", "adds two draws"},
+	{"jitter/clustered", "biased-jitter", "draws close to four places"},
+	{"jitter/often-zero", "biased-jitter", "adds nothing every twentieth time"},
+	{"jitter/remainder", "biased-jitter", "takes the remainder of 27 random bits"},
+	{"jitter/drawn-once", "repeated-jitter", "draws once for a call"},
+	{"jitter/second-mirrors-first", "repeated-jitter", "draws once for a call and mirrors it"},
+	{"jitter/one-seed-for-all", "herd", "gives all clients the same seed"},
+	{"jitter/fixed-seed", "herd", "has a seed in its code"},
+	{"jitter/from-the-time", "herd", "seeds with the time of the call"},
+	{"jitter/two-clients-a-seed", "herd", "gives two clients the same seed"},
+	{"jitter/unseeded", "nondeterministic", "draws from the process's generator"},
+
+	{"sleep/after-the-last", "slept-after-last", "waits before it gives up"},
+	{"sleep/after-the-last-the-hint", "slept-after-last", "waits for a Retry-After before it gives up"},
+	{"sleep/after-permanent", "slept-after-last", "waits before it returns a permanent error"},
+	{"sleep/after-success", "slept-after-last", "waits before it returns a result"},
+	{"sleep/before-the-first", "over-wait", "waits before the first attempt"},
+	{"sleep/twice", "over-wait", "waits twice"},
+	{"sleep/uninterrupted", "ignored-cancel", "waits without looking at the context"},
+	{"sleep/on-background", "ignored-cancel", "waits on a context that never ends"},
+	{"sleep/in-slices", "ignored-cancel", "looks at the context every 100 ms"},
+	{"sleep/other-clock", "hammer", "waits on another clock"},
+	{"sleep/whole-seconds", "over-wait", "rounds up to a second"},
+	{"sleep/at-least-a-tick", "over-wait", "waits a millisecond where there is nothing to wait for"},
+	{"sleep/capped-at-an-hour", "early-retry", "never waits for more than an hour"},
+
+	{"cancel/first-attempt-unchecked", "started-after-cancel", "makes the first attempt whatever the context says"},
+	{"cancel/wait-error-dropped", "started-after-cancel", "goes on after a wait that the context ended"},
+	{"cancel/one-more-attempt", "started-after-cancel", "makes a last attempt when the context ends a wait"},
+	{"cancel/attempt-error-retried", "started-after-cancel", "retries what the caller's own cancelling did to an attempt"},
+	{"cancel/taken-for-a-timeout", "started-after-cancel", "takes the caller's cancelling for the attempt's timeout"},
+	{"cancel/context-error-only", "lost-error", "returns the context's error alone"},
+	{"cancel/last-error-only", "lost-cancel", "returns the last failure alone"},
+	{"cancel/cause-lost", "lost-cancel", "returns no cause"},
+	{"cancel/cause-only", "lost-cancel", "returns the cause and not the context's error"},
+	{"cancel/text-only", "lost-error lost-cancel", "returns an error that matches nothing"},
+	{"cancel/first-failure", "lost-error", "returns the first failure with the context's error"},
+	{"cancel/nil-error", "invented-success", "returns no error"},
+	{"cancel/deadline-said-canceled", "lost-cancel", "calls a deadline a cancelling"},
+	{"cancel/deadline-ignored", "slept-to-deadline", "begins waits that the deadline will cut"},
+	{"cancel/deadline-met-exactly", "slept-to-deadline", "begins a wait that ends with the deadline"},
+	{"cancel/deadline-passed-only", "slept-to-deadline", "looks whether the deadline has passed"},
+	{"cancel/deadline-of-the-next-backoff", "gave-up-early", "gives up where twice the wait does not fit"},
+	{"cancel/timer-left", "leaked", "does not stop the timer"},
+	{"cancel/watcher-left", "leaked", "leaves a function that the clock will call"},
+	{"cancel/attempt-context-left", "leaked", "never cancels the contexts it makes for attempts"},
+
+	{"error/first", "lost-error", "returns the first error"},
+	{"error/last-but-one", "lost-error", "returns the last error but one"},
+	{"error/joined", "lost-error", "joins all errors"},
+	{"error/text-only", "lost-error", "puts the error's text into another"},
+	{"error/wrapped", "lost-error", "wraps the error"},
+	{"error/wrapped-when-exhausted", "lost-error", "wraps the error of the last attempt"},
+	{"error/permanent-unwrapped", "lost-error", "returns what a permanent error wraps"},
+	{"error/replaced", "lost-error", "returns an error of its own"},
+	{"error/nil-when-exhausted", "invented-success", "returns nil when no attempts are left"},
+	{"error/shadowed", "invented-success", "returns the outer variable, which is nil"},
+	{"error/typed-nil", "lost-result", "returns a nil pointer as an error"},
+	{"error/first-failure-after-success", "lost-result", "returns the first failure although a retry succeeded"},
+	{"error/success-zeroed", "lost-result", "returns no stream"},
+
+	{"request/shared", "body-mutated", "gives every attempt the caller's request"},
+	{"request/cloned-once", "body-mutated", "gives all attempts one copy"},
+	{"request/pointer-shared", "body-mutated", "copies all but what a pointer points to"},
+	{"request/messages-shared", "body-mutated", "copies all but the messages"},
+	{"request/list-shared", "body-mutated", "copies all but a list"},
+	{"request/tagged", "body-mutated", "tells the server that it is a retry"},
+	{"request/message-appended", "body-mutated", "adds a message to each retry"},
+	{"request/consumed", "body-mutated", "has sent the messages with the first attempt"},
+	{"request/cooled", "body-mutated", "lowers the temperature of retries"},
+	{"request/tokens-lowered", "body-mutated", "lowers the limit on tokens from the third attempt on"},
+	{"request/changed-on-the-first", "body-mutated", "sends other requests than it was asked"},
+	{"request/caller-changed", "body-mutated", "writes into the caller's request"},
+	{"request/background", "lost-context", "calls the model with a context of its own"},
+	{"request/background-on-retry", "lost-context", "retries with a context of its own"},
+	{"request/values-lost", "lost-context", "passes on the end of the context and not its values"},
+	{"request/without-cancel", "lost-context", "passes on the values of the context and not its end"},
+
+	{"stream/retried-after-content", "retried-after-content", "opens the stream anew in the middle of an answer"},
+	{"stream/resumed", "retried-after-content", "opens it anew and skips what was delivered"},
+	{"stream/early-end-retried", "retried-after-content", "opens it anew where it ended early"},
+	{"stream/retried-left-open", "leaked", "does not close the stream that broke"},
+	{"stream/empty-answer-retried", "off-contract", "takes an empty answer for a failure"},
+	{"stream/buffered", "late-chunk", "reads the whole answer before it hands over any of it"},
+	{"stream/first-chunk-awaited-and-lost", "lost-chunk", "reads the first chunk to see whether there is one"},
+	{"stream/read-ahead-and-refused", "leaked", "does not close the stream whose first chunk is an error"},
+	{"stream/read-ahead-and-lost", "lost-chunk", "reads one chunk ahead, and loses one when the stream breaks"},
+	{"stream/first-chunk-dropped", "lost-chunk", "drops the first chunk"},
+	{"stream/last-chunk-dropped", "lost-chunk", "drops the last chunk"},
+	{"stream/first-chunk-doubled", "duplicate-chunk", "hands over the first chunk twice"},
+	{"stream/repeats-equal-chunks-not", "lost-chunk", "takes an equal chunk for the same one"},
+	{"stream/swapped", "lost-chunk", "swaps the first two chunks"},
+	{"stream/merged", "lost-chunk", "makes one chunk of two"},
+	{"stream/trimmed", "lost-chunk", "drops the last byte of a text"},
+	{"stream/usage-zeroed", "lost-chunk", "changes the terminal chunk"},
+	{"stream/closed-with-the-last-chunk", "lost-chunk", "closes the stream before its end was read"},
+	{"stream/error-swallowed", "accepted-truncation", "ends a stream that broke as if it were whole"},
+	{"stream/transient-error-swallowed", "accepted-truncation", "ends a stream that broke off with a transient error as if it were whole"},
+	{"stream/error-replaced", "lost-error", "returns an error of its own for one in the middle of an answer"},
+	{"stream/finished-made-up", "lost-chunk", "makes up the terminal chunk of an answer that has none"},
+	{"stream/eof-turned-into-an-error", "lost-chunk", "makes an error of an end that is none"},
+	{"stream/close-not-forwarded", "leaked", "does not close the stream"},
+	{"stream/close-only-when-whole", "leaked", "does not close a stream that broke"},
+
+	{"share/attempts-counted-for-ever", "shared-state", "counts the attempts of all calls together"},
+	{"share/exponent-kept", "shared-state", "lets the backoff grow over all calls"},
+	{"share/hint-kept", "shared-state", "applies one call's Retry-After to another"},
+	{"share/last-error", "shared-state", "keeps the last error of all calls in one place"},
+	{"share/stopped-by-permanent", "shared-state", "makes no attempt after a call that failed for good"},
+	{"share/result-cached", "shared-state", "makes no attempt after a call that succeeded"},
+	{"share/start-of-the-first-call", "shared-state", "measures all calls from when it was made"},
+	{"share/context-kept", "lost-context", "calls the model with the first caller's context"},
+	{"share/lock-held", "stuck", "holds a lock in its waits"},
+
+	{"limit/elapsed-ignored", "overran-limit", "has no limit on the time for all attempts"},
+	{"limit/without-the-coming-wait", "overran-limit", "looks at the time that has passed and not at the wait to come"},
+	{"limit/from-the-last-attempt", "overran-limit", "measures from the last attempt"},
+	{"limit/from-the-first-failure", "overran-limit", "measures from the first failure"},
+	{"limit/without-the-attempts", "overran-limit", "adds up the waits only"},
+	{"limit/hints-exempt", "overran-limit", "lets a Retry-After go beyond the limit"},
+	{"limit/equality-refused", "gave-up-early", "refuses an attempt that begins exactly at the limit"},
+	{"limit/leaves-time-for-an-attempt", "gave-up-early", "takes the last attempt's duration off the limit"},
+	{"limit/squeezed", "early-retry", "shortens the last wait so that it fits"},
+	{"limit/slept-and-then-refused", "slept-after-last", "waits and then finds that no time is left"},
+	{"limit/deadline-error", "lost-error", "returns a deadline's error when no time is left"},
+	{"limit/nil-error", "invented-success", "returns no error when no time is left"},
+	{"limit/timeout-ignored", "ignored-timeout", "does not end attempts"},
+	{"limit/timeout-on-the-first-only", "ignored-timeout", "ends the first attempt only"},
+	{"limit/timeout-grows", "ignored-timeout", "gives later attempts more time"},
+	{"limit/timeout-across-attempts", "lost-context", "has one timeout for all attempts"},
+	{"limit/timeout-permanent", "gave-up-early", "gives up when an attempt took too long"},
+	{"limit/timeout-covers-the-stream", "lost-chunk", "ends an opened stream with the attempt's timeout"},
+	{"limit/context-ended-with-the-opening", "lost-chunk", "ends the attempt's context when the stream is open"},
+	{"limit/context-left-with-the-stream", "leaked", "never ends the context of an attempt that opened"},
+	{"limit/context-left-after-failure", "leaked", "never ends the context of an attempt that failed"},
+	{"limit/timer-left", "leaked", "does not stop the attempt's timer"},
+	{"limit/hidden-timeout", "lost-context", "ends attempts after 5 ms, which no policy says"},
+
+	{"conduct/room-for-all-attempts", "panicked", "makes room for MaxAttempts errors"},
+	{"conduct/busy-loop", "stuck", "asks the clock again and again"},
+
+	{"notice/after-the-last", "wrong-notice", "announces a retry that does not come"},
+	{"notice/missing-first", "wrong-notice", "does not announce the first retry"},
+	{"notice/twice", "wrong-notice", "announces each retry twice"},
+	{"notice/of-the-backoff", "wrong-notice", "announces another wait than it waits"},
+	{"notice/counts-from-zero", "wrong-notice", "counts from 0"},
+	{"notice/previous-error", "wrong-notice", "announces a retry with another failure"},
+}
