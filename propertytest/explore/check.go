@@ -83,6 +83,8 @@ type search struct {
 	reached *states
 	played  int
 	over    bool   // the subject is not fit to be tried further
+	deaf    bool   // the subject blocks when its context ends in a wait
+	whole   bool   // scenarios are left as they were found
 	until   string // the rule that the search is for; "": all
 }
 
@@ -95,19 +97,37 @@ func (c *search) all() {
 	for _, s := range c.options.Scenarios {
 		c.try(c.complete(s))
 	}
-	c.small(3, c.try)
-	c.small(2, c.cut)
+	for _, stage := range []struct {
+		run   func()
+		calls bool     // it shows whatever the trace of a call can
+		shows []string // what nothing else shows
+	}{
+		{func() { c.small(3, func(s *scripted.Script, _ int) { c.try(s) }) }, true, nil},
+		{func() { c.small(2, c.cut) }, true, nil},
+		{c.long, true, nil},
+		{c.shared, true, []string{"shared-state"}},
+		{c.drawn, true, nil},
+		{c.repeated, false, []string{"nondeterministic"}},
+		{c.jitter, false, []string{"no-jitter", "biased-jitter", "herd", "repeated-jitter"}},
+	} {
+		rule, one := verdict.Named(c.until)
+		of := rule.Decidable() || rule.Name == "off-contract"
+		if !c.over && (!one || stage.calls && of || slices.Contains(stage.shows, c.until)) {
+			stage.run()
+		}
+	}
+	if c.until == "" && !c.whole {
+		c.shrinkAll()
+	}
+}
+
+// long tries what is longer than any small world.
+func (c *search) long() {
 	for _, s := range marathons(c.options.Policies) {
 		if !c.over {
 			c.try(s)
 		}
 	}
-	for _, more := range []func(){c.shared, c.drawn, c.repeated, c.jitter} {
-		if !c.over {
-			more()
-		}
-	}
-	c.shrinkAll()
 }
 
 // complete returns a scenario with the policy that it leaves open.
@@ -132,7 +152,7 @@ func (c *search) lacks(f verdict.Feature) bool { return slices.Contains(c.option
 
 // small tries every script with up to that many failures under every policy,
 // the shortest first, so that what is found first is small.
-func (c *search) small(length int, try func(*scripted.Script) trace.Trace) {
+func (c *search) small(length int, try func(s *scripted.Script, failures int)) {
 	for failures := range length + 1 {
 		for _, p := range c.policies() {
 			w := newWorld(p, c.subject.streams(), !c.lacks(verdict.Classes))
@@ -140,23 +160,23 @@ func (c *search) small(length int, try func(*scripted.Script) trace.Trace) {
 				if c.over {
 					return
 				}
-				try(s)
+				try(s, failures)
 			}
 		}
 	}
 }
 
 // cut tries a script with the caller's context ending at every moment that
-// matters.
-func (c *search) cut(s *scripted.Script) trace.Trace {
-	events := c.subject.Play(s, c.options.Run)
-	starts, ends := moments(events)
-	for cut := range cuts(s, starts, ends) {
+// matters, from the last of its failures to two attempts later: up to there it
+// is a shorter script.
+func (c *search) cut(s *scripted.Script, failures int) {
+	starts, ends := moments(c.subject.Play(s, c.options.Run))
+	n := min(len(starts), len(ends), failures+3)
+	for cut := range cuts(s, starts[:n], ends[:n], max(failures-1, 0)) {
 		if !c.over {
 			c.try(cut)
 		}
 	}
-	return events
 }
 
 // moments returns when the attempts of a run began and ended.
@@ -169,11 +189,19 @@ func moments(events trace.Trace) (starts, ends []time.Duration) {
 
 // try plays a scenario, judges it and keeps what is new.
 func (c *search) try(s *scripted.Script) trace.Trace {
+	if c.deaf && (s.Cancel != nil || s.TotalTimeout > 0) {
+		return nil // each would take the second after which a call counts as stuck
+	}
 	events, findings := c.judge(s)
 	c.played++
 	c.reached.note(s, events)
 	c.keep(s, events, findings)
 	return events
+}
+
+// stalled reports whether a call got stuck.
+func stalled(events trace.Trace) bool {
+	return slices.ContainsFunc(events, func(e trace.Event) bool { return e.Kind == trace.Stuck })
 }
 
 // judge plays a scenario and returns what is wrong with it: by the rules and,
@@ -183,7 +211,10 @@ func (c *search) judge(s *scripted.Script) (trace.Trace, verdict.Findings) {
 	events := c.subject.Play(s, c.options.Run)
 	findings := verdict.Check(events, c.options.spec(*s.Policy))
 	if f, ok := strays(s, events, wall().Sub(began)); ok {
-		return events, append(findings, f)
+		began = wall() // again: the machine may have been busy
+		if f, ok = strays(s, c.subject.Play(s, c.options.Run), wall().Sub(began)); ok {
+			return events, append(findings, f)
+		}
 	}
 	if findings.Err() == nil && len(s.Blocks) == 0 {
 		if what := oracle(s, events); what != "" {
@@ -202,6 +233,9 @@ func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.F
 			continue
 		}
 		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events}
+		if name == "ignored-cancel" && stalled(events) {
+			c.deaf = true
+		}
 		if name == "stuck" || name == "wrong-clock" || name == c.until && f.Level == verdict.Violation {
 			c.over = true // what follows would only take long
 		}

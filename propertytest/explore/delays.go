@@ -112,13 +112,15 @@ func (c *search) delayJitter(p retry.Policy, k int) {
 			waits[i] = append(waits[i], d)
 		}
 	}
+	var all []spread
 	for i, w := range waits {
 		low, high := backoff(p, i+1, low(p, i))
 		if high == math.MaxInt64 {
 			return
 		}
-		c.chance(s, p, i, w, low, high)
+		all = append(all, spread{low, high, w})
 	}
+	c.chances(s, p, all)
 	if p.Jitter != retry.JitterDecorrelated && k > 1 {
 		c.independent(s, p, scripted.Transient{}, waits)
 	}

@@ -131,7 +131,7 @@ func (d drawer) ending(p retry.Policy) scripted.Turn {
 func (d drawer) cut(s *scripted.Script, events trace.Trace) *scripted.Script {
 	starts, ends := moments(events)
 	var all []*scripted.Script
-	for c := range cuts(s, starts, ends) {
+	for c := range cuts(s, starts, ends, 0) {
 		all = append(all, c)
 	}
 	return all[d.IntN(len(all))]

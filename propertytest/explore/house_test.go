@@ -32,6 +32,7 @@ type house struct {
 	attempts int
 	exponent int
 	lastErr  error
+	firstErr error
 	hint     *time.Duration
 	start    time.Time
 	stopped  error
@@ -114,7 +115,6 @@ func (h *house) call(ctx context.Context, open opener) (retry.Stream, error) {
 	if h.is("count/unlimited-overflows") && c.most() > math.MaxInt-1 {
 		return nil, nil
 	}
-	defer func() { h.lastErr = nil }()
 	for n := 1; ; n++ {
 		s, timedOut, err := c.attempt(n)
 		if err == nil {
@@ -263,7 +263,7 @@ func (c *houseCall) most() int {
 		n = min(n, 10)
 	case c.is("count/at-least-two"):
 		n = max(n, 2)
-	case c.is("count/byte"):
+	case c.is("count/byte") && n > 0 && n < math.MaxInt:
 		n = int(uint8(n))
 	}
 	return max(n, 1)
@@ -464,8 +464,11 @@ func (c *houseCall) final(err error, why string) error {
 		return context.DeadlineExceeded
 	case c.is("limit/nil-error") && why == "limit":
 		return nil
-	case c.is("share/last-error"):
-		return c.lastErr
+	case c.is("share/first-error-kept"):
+		if c.firstErr == nil {
+			c.firstErr = err
+		}
+		return c.firstErr
 	}
 	return err
 }
@@ -486,6 +489,9 @@ func (c *houseCall) cancelled(last error) error {
 		ended, cause = context.DeadlineExceeded, context.DeadlineExceeded
 	}
 	e := &houseEnd{text: "house: the context ended the call"}
+	if c.is("share/last-error") {
+		last = c.lastErr
+	}
 	switch {
 	case c.is("cancel/context-error-only"):
 		return ended

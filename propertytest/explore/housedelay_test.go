@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -417,12 +418,40 @@ func add(a, b time.Duration) time.Duration {
 	return a + b
 }
 
-// newWords returns the chance of a call.
-func newWords(h *house) *rand.Rand { return rand.New(h.source()) }
+// asBackoff returns the bug of a delay function under its name in a loop, where
+// there is one.
+func asBackoff(bug string) string {
+	if name, ok := strings.CutPrefix(bug, "delay/jitter-"); ok && name != "overflows" {
+		return "jitter/" + name
+	}
+	switch name := strings.TrimPrefix(bug, "delay/"); name {
+	case "constant", "shifted", "overflow", "shift-masked", "no-cap", "cap-before-multiplying", "whole-seconds":
+		return "backoff/" + name
+	}
+	return bug
+}
 
 // waitAfter is the house as a delay function.
 func (c *houseCall) waitAfter(attempt int) time.Duration {
-	d := c.jittered(attempt, c.backoff(attempt))
+	n, d := attempt, c.backoff(attempt)
+	switch {
+	case c.is("delay/from-zero"):
+		n = max(attempt-1, 1)
+		d = c.backoff(n)
+	case c.is("delay/float64"):
+		d = c.capped(time.Duration(min(float64(c.Policy.BaseDelay)*math.Pow(2, float64(attempt-1)), 1<<62)) / 2 * 2)
+	case c.is("delay/power-overflows"):
+		d = c.capped(time.Duration(int64(uint64(float64(c.Policy.BaseDelay) * math.Pow(2, float64(min(attempt, 64)-1))))))
+	case c.is("delay/counts-its-calls"):
+		c.attempts++
+		n = (c.attempts-1)%2 + 1
+		d = c.backoff(n)
+	case c.is("delay/jitter-overflows"):
+		return d + c.within(d/10)
+	case c.is("delay/panics-late"):
+		_ = make([]int, 64)[attempt]
+	}
+	d = c.jittered(n, d)
 	c.previous = d
 	return d
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/retrykit/retrykit/propertytest/explore"
@@ -31,20 +32,10 @@ func houseModel(bug string) explore.Subject {
 
 func houseDelay(bug string) explore.Subject {
 	return explore.Delay(func(e explore.Env) func(int) time.Duration {
-		h := &house{Env: e, bug: bug}
-		c := h.newWaits()
+		h := &house{Env: e, bug: asBackoff(bug)}
+		c := &houseCall{house: h, words: rand.New(h.source())}
 		return c.waitAfter
 	})
-}
-
-// newWaits returns a call that does nothing but wait.
-func (h *house) newWaits() *houseCall {
-	c := &houseCall{house: h}
-	if h.is("jitter/from-the-time") {
-		return c
-	}
-	c.words = newWords(h)
-	return c
 }
 
 // houseOfModels is the house as a decorator.

@@ -53,7 +53,7 @@ func (c *search) jitter() {
 // their waits.
 func (c *search) clients(p retry.Policy, a scripted.Answer) {
 	k := min(p.MaxAttempts-1, measured)
-	s := &scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: a, Repeat: k}, {Answer: scripted.Stream{}}}}
+	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Turns: []scripted.Turn{{Answer: a, Repeat: k}, {Answer: scripted.Stream{}}}}
 	waits := make([][]time.Duration, k) // by attempt, then by client
 	for client := range c.options.Clients {
 		own := c.subject.as(uint64(client))
@@ -68,13 +68,15 @@ func (c *search) clients(p retry.Policy, a scripted.Answer) {
 			}
 		}
 	}
+	var all []spread
 	for i, w := range waits {
 		if len(w) < c.options.Clients {
 			return // the rules say what is wrong
 		}
 		low, high, _ := window(p, i+1, a, nil, low(p, i))
-		c.chance(s, p, i, w, low, high)
+		all = append(all, spread{low, high, w})
 	}
+	c.chances(s, p, all)
 	if p.Jitter == retry.JitterDecorrelated || len(waits) < 2 {
 		return
 	}
@@ -112,9 +114,41 @@ func gaps(events trace.Trace) (out []time.Duration) {
 	return out
 }
 
-// chance asks whether the i-th waits of all clients are spread over their
-// window.
-func (c *search) chance(s *scripted.Script, p retry.Policy, i int, waits []time.Duration, low, high time.Duration) {
+// spread is what all clients waited after an attempt, and between what bounds
+// they should have.
+type spread struct {
+	low, high time.Duration
+	waits     []time.Duration
+}
+
+// place is where in its window a wait lies, from 0 to 1.
+func (s spread) place(wait time.Duration) float64 {
+	return float64(wait-s.low) / float64(s.high-s.low)
+}
+
+// moved reports whether waits in which all clients agree lie at different places
+// of their windows: then chance moves them, the same chance for all.
+func moved(all []spread) bool {
+	var places []float64
+	for _, s := range all {
+		if slices.Min(s.waits) == slices.Max(s.waits) && s.high-s.low >= time.Microsecond {
+			places = append(places, s.place(s.waits[0]))
+		}
+	}
+	return len(places) > 1 && slices.Max(places)-slices.Min(places) > 1e-3
+}
+
+// chances asks whether the waits of all clients are spread over their windows.
+func (c *search) chances(s *scripted.Script, p retry.Policy, all []spread) {
+	together := moved(all)
+	for i, w := range all {
+		c.chance(s, p, i, w.waits, w.low, w.high, together)
+	}
+}
+
+// chance asks it of the i-th waits. moved says that waits in which all agree
+// move.
+func (c *search) chance(s *scripted.Script, p retry.Policy, i int, waits []time.Duration, low, high time.Duration, moved bool) {
 	n := len(waits)
 	say := func(rule string, level verdict.Level, format string, args ...any) {
 		r, _ := verdict.Named(rule)
@@ -127,7 +161,7 @@ func (c *search) chance(s *scripted.Script, p retry.Policy, i int, waits []time.
 	case distinct == 1 && p.Jitter == retry.JitterNone:
 		say("no-jitter", verdict.Deviation, "all are %v, as the policy says", waits[0])
 	case high-low < time.Microsecond:
-	case distinct == 1 && c.steady(s, p, waits[0]):
+	case distinct == 1 && !moved && c.steady(s, p, waits[0]):
 		say("no-jitter", verdict.Violation, "all are %v, where the policy spreads them over %v to %v", waits[0], low, high)
 	case distinct == 1:
 		say("herd", verdict.Violation, "all are %v, though other attempts wait otherwise: the clients draw the same chance", waits[0])

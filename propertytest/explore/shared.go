@@ -16,6 +16,7 @@ import (
 func (c *search) shared() {
 	for _, p := range c.policies() {
 		kinds := companions(p, !c.lacks(verdict.Classes))
+		middle := p.BaseDelay/2 + 1 // of the first wait, where jitter does not move it
 		for i, first := range kinds {
 			for j, second := range kinds {
 				if c.over {
@@ -28,6 +29,10 @@ func (c *search) shared() {
 					at := *s
 					at.AtOnce = true
 					c.company(&at)
+					if i+j == 3 {
+						at.Cancel = &middle
+						c.company(&at)
+					}
 				}
 			}
 		}
@@ -64,7 +69,7 @@ func (c *search) company(s *scripted.Script) {
 		if f.Level != verdict.Violation || f.Call == 0 || int(f.Call) > len(s.Blocks) {
 			continue
 		}
-		alone := &scripted.Script{Policy: s.Policy, Seed: s.Seed, Turns: s.Blocks[f.Call-1].Turns}
+		alone := &scripted.Script{Policy: s.Policy, Seed: s.Seed, Cancel: s.Cancel, Turns: s.Blocks[f.Call-1].Turns}
 		if _, solo := c.judge(alone); has(solo, f.Rule.Name) {
 			continue
 		}

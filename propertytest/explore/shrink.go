@@ -16,7 +16,7 @@ import (
 // shows its fault.
 func (c *search) shrinkAll() {
 	for _, name := range sortedKeys(c.found) {
-		if f := c.found[name]; f.Script != nil && !c.over && f.Rule.Decidable() {
+		if f := c.found[name]; f.Script != nil && !c.over && f.Rule.Decidable() && !stalled(f.Trace) {
 			c.found[name] = c.shrink(f)
 		}
 	}

@@ -16,6 +16,9 @@ func wall() time.Time { return time.Now() }
 // strays reports whether a subject slept on the real clock: a wait that it owed
 // took no virtual time, and at least as much real time.
 func strays(s *scripted.Script, events trace.Trace, real time.Duration) (verdict.Finding, bool) {
+	if len(s.Blocks) > 0 || stalled(events) {
+		return verdict.Finding{}, false
+	}
 	seen := look(events).attempts
 	for i := 1; i < len(seen); i++ {
 		owed, _, givesUp := window(*s.Policy, i, scripted.Reset{}, seen[i-1].hint, 0)

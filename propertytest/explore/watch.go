@@ -266,8 +266,8 @@ func (s *watchedStream) Recv() (retry.StreamChunk, error) {
 		e.Chunk, e.Size, e.Body = describe(chunk)
 	case err == io.EOF:
 		e.Chunk, s.over = "eof", true
-	case s.ctx.Err() != nil && s.caller.ctx.Err() == nil:
-		return chunk, err // the subject ended it, and not the server
+	case s.ctx.Err() != nil && s.caller.ctx.Err() == nil: // the subject ended it, and not the server
+		e.Chunk, s.over = "abandoned", true
 	default:
 		e.Chunk, e.Error, s.over = "broken", err.Error(), true
 	}

@@ -37,7 +37,8 @@ func policies() []retry.Policy {
 type world struct {
 	policy   retry.Policy
 	failures []scripted.Turn
-	endings  [][]scripted.Turn
+	endings  [][]scripted.Turn // what a call can end with, those that matter after any failures first
+	streams  [][]scripted.Turn // what an opened stream can end with: which failures came before makes no difference to it
 }
 
 // newWorld returns the turns that matter to a policy: hints below and above its
@@ -73,7 +74,7 @@ func newWorld(p retry.Policy, streams, classes bool) world {
 	after := func(end scripted.Ending, items ...scripted.Item) []scripted.Turn {
 		return []scripted.Turn{turn(scripted.Stream{Items: items, End: end}), turn(hello)}
 	}
-	w.endings = append(w.endings,
+	w.streams = append(w.streams,
 		after(nil),
 		after(scripted.EOF{}),
 		after(scripted.Transient{Hinted: true, Wait: time.Millisecond}, scripted.Text("Hel")),
@@ -101,12 +102,16 @@ func hints(p retry.Policy) (short, long time.Duration) {
 // ending. Where no attempt is left for an ending there is one script, and none
 // where not all failures could be met.
 func (w world) scripts(failures int) iter.Seq[*scripted.Script] {
-	endings := w.endings
+	endings := slices.Concat(w.endings, w.streams)
 	switch most := max(w.policy.MaxAttempts, 1); {
 	case failures > most:
 		return func(func(*scripted.Script) bool) {}
 	case failures == most:
 		endings = endings[:1]
+	case failures == 2:
+		endings = w.endings
+	case failures > 2:
+		endings = w.endings[:min(3, len(w.endings))]
 	}
 	return func(yield func(*scripted.Script) bool) {
 		bodies := [][]scripted.Turn{nil}
@@ -157,8 +162,9 @@ func marathons(given []retry.Policy) (out []*scripted.Script) {
 // cuts yields the script with the caller's context ending at each moment that
 // matters: before the call, in each attempt that takes time, in each wait, and
 // by a deadline that leaves no time for a wait. starts and ends are those of
-// the attempts of a run that was left alone.
-func cuts(s *scripted.Script, starts, ends []time.Duration) iter.Seq[*scripted.Script] {
+// the attempts of a run that was left alone; moments before the attempt of index
+// from are left out.
+func cuts(s *scripted.Script, starts, ends []time.Duration, from int) iter.Seq[*scripted.Script] {
 	return func(yield func(*scripted.Script) bool) {
 		cancel := func(at time.Duration) bool {
 			c := *s
@@ -170,10 +176,13 @@ func cuts(s *scripted.Script, starts, ends []time.Duration) iter.Seq[*scripted.S
 			c.TotalTimeout = at
 			return at <= 0 || yield(&c)
 		}
-		if !cancel(0) {
+		if from == 0 && !cancel(0) {
 			return
 		}
 		for i, end := range ends {
+			if i < from {
+				continue
+			}
 			if starts[i]+2 < end && !cancel(starts[i]+(end-starts[i])/2|1) {
 				return
 			}

@@ -169,3 +169,33 @@ func acceptedTruncationFixed(e explore.Env, inner retry.CompletionModel) retry.C
 		return inner.ChatStream(ctx, r.Clone())
 	}}
 }
+
+func lateChunkFault(e explore.Env, inner retry.CompletionModel) retry.CompletionModel {
+	return decorated{inner, func(ctx context.Context, r retry.ChatRequest) (retry.Stream, error) {
+		s, err := inner.ChatStream(ctx, r.Clone())
+		if err != nil {
+			return nil, err
+		}
+		var chunks []retry.StreamChunk // all of them, to see whether the answer is whole
+		for err == nil {
+			var c retry.StreamChunk
+			if c, err = s.Recv(); err == nil {
+				chunks = append(chunks, c)
+			}
+		}
+		return &stream{s, func() (retry.StreamChunk, error) {
+			if len(chunks) == 0 {
+				return nil, err
+			}
+			c := chunks[0]
+			chunks = chunks[1:]
+			return c, nil
+		}}, nil
+	}}
+}
+
+func lateChunkFixed(e explore.Env, inner retry.CompletionModel) retry.CompletionModel {
+	return decorated{inner, func(ctx context.Context, r retry.ChatRequest) (retry.Stream, error) {
+		return inner.ChatStream(ctx, r.Clone())
+	}}
+}

@@ -123,6 +123,10 @@ var table = []Fault{
 		Script: `ok "Hel" cut`,
 		Story: `A connection that breaks in the middle of a stream looks to a careless reader like its end. Half an answer is
 			stored, cached and shown as if it were whole.`},
+	{Rule: "late-chunk", Policy: uncapped, Faulty: explore.Model(lateChunkFault), Fixed: explore.Model(lateChunkFixed),
+		Script: `ok "Hel" pause 1s "lo"`,
+		Story: `The whole answer is read before any of it is handed over, so that a broken one could be asked for again. The
+			reader looks at nothing for half a minute, and the caller's timeout sees no first word.`},
 	{Rule: "no-jitter", Policy: full, Faulty: explore.Delay(noJitterFault), Fixed: explore.Delay(noJitterFixed),
 		Story: `A server that was away for a second comes back to every client at the same moment, and goes away again. Two
 			seconds later they all return, and four, and eight.`},

@@ -102,7 +102,7 @@ func (c *call) addTo(a *attempt, e *trace.Event) {
 		a.over = e
 	case trace.Sent:
 		c.streamed = append(c.streamed, e)
-		a.stream(e, e.Chunk == "broken", e.Chunk == "eof")
+		a.stream(e, e.Chunk == "broken" || e.Chunk == "abandoned", e.Chunk == "eof")
 	case trace.Chunk:
 		c.got = append(c.got, e)
 		a.stream(e, false, false)
@@ -274,7 +274,7 @@ func (c *call) goesOn(i int) (must, mustNot bool) {
 // timeLeft reports whether a wait of d from the i-th attempt's failure, or from
 // the beginning for -1, ends before the caller's deadline, if one is known.
 func (c *call) timeLeft(i int, d time.Duration) bool {
-	if c.begin == nil || c.begin.Deadline == nil {
+	if !c.bounded() {
 		return true
 	}
 	from := c.begin.At
@@ -283,3 +283,6 @@ func (c *call) timeLeft(i int, d time.Duration) bool {
 	}
 	return d < *c.begin.Deadline-from
 }
+
+// bounded reports whether the caller's context is known to have a deadline.
+func (c *call) bounded() bool { return c.begin != nil && c.begin.Deadline != nil }

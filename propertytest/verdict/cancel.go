@@ -16,11 +16,22 @@ func startedAfterCancel(c *call) (out []Finding) {
 	return out
 }
 
+// deaf reports whether the call was stuck in a wait that its context had ended:
+// it waits for nothing but its timer.
+func (c *call) deaf() bool {
+	a, ok := c.last()
+	n := len(c.conduct)
+	return ok && n > 0 && c.conduct[n-1].Kind == trace.Stuck && c.end == nil && c.cancel != nil && a.failed != nil && a.failed.At <= c.cancel.At && !a.dead
+}
+
 func ignoredCancel(c *call) (out []Finding) {
 	if c.cancel == nil {
 		return nil
 	}
 	t := c.cancel.At
+	if a, _ := c.last(); c.deaf() {
+		return []Finding{finding(a, "the wait after attempt %d went on, and the context had ended at %v", a.number, t)}
+	}
 	for i, a := range c.attempts {
 		if a.failed == nil || a.failed.At > t {
 			continue
@@ -45,6 +56,11 @@ func ignoredCancel(c *call) (out []Finding) {
 
 func sleptToDeadline(c *call) []Finding {
 	a, ok := c.last()
+	if n := len(c.attempts); n > 1 && c.bounded() && !a.dead && a.at >= *c.begin.Deadline {
+		f := finding(a, "attempt %d came at %v, and the deadline was at %v", a.number, a.at, *c.begin.Deadline)
+		f.Level = c.spec.level(Deadline)
+		return []Finding{f}
+	}
 	if !ok || c.end == nil || a.failed == nil || c.end.At <= a.failed.At || c.begin == nil || c.begin.Deadline == nil {
 		return nil
 	}

@@ -84,7 +84,7 @@ func wrongNotice(c *call) (out []Finding) {
 func said(kind trace.Kind) func(*call) []Finding {
 	return func(c *call) (out []Finding) {
 		for _, e := range c.conduct {
-			if e.Kind == kind {
+			if e.Kind == kind && !(kind == trace.Stuck && c.deaf()) {
 				what, _, _ := strings.Cut(e.Error, "\n") // a dump follows
 				out = append(out, Finding{Attempt: e.Attempt, At: e.At, What: what})
 			}

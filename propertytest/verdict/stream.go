@@ -23,6 +23,7 @@ func (c *call) sent() (chunks []*trace.Event, end *trace.Event, ok bool) {
 		switch e.Chunk {
 		case "eof", "broken":
 			end = e
+		case "abandoned":
 		default:
 			chunks = append(chunks, e)
 		}

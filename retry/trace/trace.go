@@ -75,7 +75,7 @@ type Event struct {
 	Wait       *time.Duration `json:"wait_ns,omitempty"`        // Wait and Notice: how long
 	Jitter     time.Duration  `json:"jitter_ns,omitempty"`      // Wait: the part of it that chance added
 	Elapsed    *time.Duration `json:"elapsed_ns,omitempty"`     // End: since the call began
-	Chunk      string         `json:"chunk,omitempty"`          // Chunk and Sent: the kind of chunk; of Sent also "eof" and "broken"
+	Chunk      string         `json:"chunk,omitempty"`          // Chunk and Sent: the kind of chunk; of Sent also "eof", "broken", and "abandoned" where the code ended the context of its attempt
 	Size       int            `json:"size,omitempty"`           // Chunk and Sent: bytes of content; Attempt: of the request's body
 	Error      string         `json:"error,omitempty"`          // Failed, Interrupted, End, Broken, and what a harness has to say
 
