@@ -2,8 +2,6 @@ package explore_test
 
 import (
 	"flag"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +13,7 @@ import (
 	"github.com/retrykit/retrykit/propertytest/verdict"
 )
 
-var long = flag.Bool("long", false, "try every mutant, on five seeds, and let correct code pass 50,000 checks; with -update also write what killed the mutants")
+var long = flag.Bool("long", false, "try every mutant, on five seeds, and let correct code pass 50,000 checks")
 
 // mutant is the house with one bug.
 type mutant struct {
@@ -84,49 +82,6 @@ func sample() (out []mutant) {
 		seen[m.want] = true
 	}
 	return out
-}
-
-// testdata/bank.txt says of each mutant which verdicts it gets, the expected
-// ones and those that follow from them. A change of the rules shows there.
-func TestWhatKillsTheMutants(t *testing.T) {
-	const file = "testdata/bank.txt"
-	golden, err := os.ReadFile(file)
-	if !*long {
-		t.Log("only the first columns are compared; -long tries the mutants")
-		require.NoError(t, err)
-		lines := strings.Split(strings.TrimSuffix(string(golden), "\n"), "\n")
-		require.Len(t, lines, len(bank), "write it anew with -long -update")
-		for i, m := range bank {
-			assert.True(t, strings.HasPrefix(lines[i], m.line()), "line %d is not about %s: write it anew with -long -update", i+1, m.name)
-		}
-		return
-	}
-	lines := make([]string, len(bank))
-	t.Run("all", func(t *testing.T) {
-		for i, m := range bank {
-			t.Run(m.name, func(t *testing.T) {
-				t.Parallel()
-				lines[i] = m.line() + strings.Join(m.others(), " ")
-			})
-		}
-	})
-	text := ""
-	for _, line := range lines {
-		text += strings.TrimRight(line, " ") + "\n"
-	}
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
-		return
-	}
-	assert.Equal(t, string(golden), text)
-}
-
-func (m mutant) line() string { return fmt.Sprintf("%-42s %-22s ", m.name, m.want) }
-
-// others returns the verdicts besides the expected ones.
-func (m mutant) others() []string {
-	got := explore.Verdicts(m.subject(), explore.Options{Checks: -1, Clients: 1000})
-	return slices.DeleteFunc(got, func(name string) bool { return slices.Contains(strings.Fields(m.want), name) })
 }
 
 // idle are the rules for which the bank has no mutant, with the reason.

@@ -85,6 +85,7 @@ type search struct {
 	over    bool   // the subject is not fit to be tried further
 	deaf    bool   // the subject blocks when its context ends in a wait
 	whole   bool   // scenarios are left as they were found
+	alive   func() // tells the watchdog that the search goes on
 	until   string // the rule that the search is for; "": all
 }
 
@@ -104,6 +105,7 @@ func (c *search) all() {
 	}{
 		{func() { c.small(3, func(s *scripted.Script, _ int) { c.try(s) }) }, true, nil},
 		{func() { c.small(2, c.cut) }, true, nil},
+		{func() { c.small(2, c.edge) }, true, nil},
 		{c.long, true, nil},
 		{c.shared, true, []string{"shared-state"}},
 		{c.drawn, true, nil},
@@ -179,6 +181,26 @@ func (c *search) cut(s *scripted.Script, failures int) {
 	}
 }
 
+// edge tries a script whose policy limits the time for all attempts with limits
+// that one of its attempts just meets, and just does not.
+func (c *search) edge(s *scripted.Script, failures int) {
+	if s.Policy.MaxElapsed == 0 || len(c.options.Policies) > 0 {
+		return
+	}
+	with := func(limit time.Duration) *scripted.Script {
+		p, next := *s.Policy, *s
+		p.MaxElapsed, next.Policy = limit, &p
+		return &next
+	}
+	starts, _ := moments(c.subject.Play(with(0), c.options.Run))
+	for i, at := range starts[:min(len(starts), failures+2)] {
+		if i > 0 && at > 1 && !c.over {
+			c.try(with(at))
+			c.try(with(at - 1))
+		}
+	}
+}
+
 // moments returns when the attempts of a run began and ended.
 func moments(events trace.Trace) (starts, ends []time.Duration) {
 	for _, a := range look(events).attempts {
@@ -209,6 +231,9 @@ func stalled(events trace.Trace) bool {
 func (c *search) judge(s *scripted.Script) (trace.Trace, verdict.Findings) {
 	began := wall()
 	events := c.subject.Play(s, c.options.Run)
+	if stalled(events) {
+		events = c.subject.Play(s, c.options.Run) // again: the machine may have been busy
+	}
 	findings := verdict.Check(events, c.options.spec(*s.Policy))
 	if f, ok := strays(s, events, wall().Sub(began)); ok {
 		began = wall() // again: the machine may have been busy

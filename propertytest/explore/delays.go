@@ -18,13 +18,18 @@ const farthest = 5000
 // delays asks a delay function for every wait of a call, and many clients for
 // their first ones, for each policy where a watchdog sees it if that never ends.
 func (c *search) delays() {
-	for _, p := range c.policies() {
+	policies := c.policies()
+	if len(c.options.Policies) == 0 {
+		policies = append(policies, spreading())
+	}
+	for _, p := range policies {
 		if c.over {
 			return
 		}
 		part := *c // which is left alone with the subject if that hangs
 		part.found = make(map[string]*Failure)
-		if err := c.options.Run(fakeclock.Config{Stall: time.Second}, func(Stage) error {
+		if err := c.options.Run(fakeclock.Config{Stall: time.Second}, func(stage Stage) error {
+			part.alive = func() { stage.Clock.Sleep(1) } // the watchdog is for one question, not for all
 			part.delaysOf(p)
 			return nil
 		}); err != nil {
@@ -83,6 +88,9 @@ func (c *search) delayOf(p retry.Policy, client uint64) (f func(int) time.Durati
 // ask asks for one wait; ok is false if that panicked.
 func (c *search) ask(f func(int) time.Duration, n int) (d time.Duration, ok bool) {
 	defer c.recovered(retry.Policy{}, n)
+	if n%64 == 1 {
+		c.alive()
+	}
 	return f(n), true
 }
 

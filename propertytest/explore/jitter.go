@@ -32,8 +32,7 @@ func (c *search) jitter() {
 	}
 	policies := c.options.Policies
 	if len(policies) == 0 {
-		base := retry.Policy{MaxAttempts: measured + 1, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: retry.JitterAdditive}
-		policies = []retry.Policy{base}
+		policies = []retry.Policy{spreading()}
 	}
 	for _, p := range policies {
 		if p.MaxAttempts < 2 {
@@ -47,6 +46,12 @@ func (c *search) jitter() {
 			c.clients(p, a)
 		}
 	}
+}
+
+// spreading is the policy whose jitter is measured where none is given: two
+// waits below the cap and two at it.
+func spreading() retry.Policy {
+	return retry.Policy{MaxAttempts: measured + 1, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: retry.JitterAdditive}
 }
 
 // clients lets clients fail with the same answer again and again and asks about

@@ -94,6 +94,7 @@ func window(p retry.Policy, n int, answer scripted.Answer, hint *time.Duration, 
 // backoff returns the bounds of the schedule's n-th wait, with jitter.
 func backoff(p retry.Policy, n int, previous time.Duration) (low, high time.Duration) {
 	d, steps := big.NewInt(int64(p.BaseDelay)), int64(n-1)
+	most := big.NewInt(1<<63 - 1)
 	switch p.Schedule {
 	case retry.Linear:
 		step := p.Step
@@ -110,12 +111,15 @@ func backoff(p retry.Policy, n int, previous time.Duration) (low, high time.Dura
 			factor.SetInt64(2)
 		}
 		millionths, _ := new(big.Rat).Mul(factor, big.NewRat(1_000_000, 1)).Float64()
-		for range min(steps, 5000) {
+		for range steps {
+			before := new(big.Int).Set(d)
 			d.Mul(d, big.NewInt(int64(millionths+0.5)))
 			d.Quo(d, big.NewInt(1_000_000))
+			if d.Cmp(most) > 0 || d.Cmp(before) == 0 {
+				break // it stays there
+			}
 		}
 	}
-	most := big.NewInt(1<<63 - 1)
 	if d.Cmp(most) > 0 {
 		d.Set(most)
 	}
