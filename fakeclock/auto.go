@@ -67,8 +67,16 @@ func (e *engine) unread() bool {
 	return len(rest) > 0
 }
 
-func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) error {
+func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) (err error) {
 	e := c.e
+	defer func() {
+		v := recover()
+		if r, ok := v.(*Report); ok {
+			err = r // here is somebody to give it to
+		} else if v != nil {
+			panic(v)
+		}
+	}()
 	e.enter("SleepContext")
 	ev := &event{e: e, kind: KindSleep, owner: c.owner}
 	until := satAdd(e.now, max(d, 0))
@@ -77,7 +85,7 @@ func (c *Clock) autoSleepContext(ctx context.Context, d time.Duration) error {
 	for d > 0 && e.queue.len() > 0 && e.queue.first().before(&k) {
 		e.step()
 		e.mu.Unlock()
-		err := ctx.Err()
+		err = ctx.Err()
 		e.enter("")
 		if err != nil {
 			e.finish(ev, Cancelled)

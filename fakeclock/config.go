@@ -75,15 +75,17 @@ type Config struct {
 	TB TB
 
 	// MaxTime limits virtual time, counted from the start. Moving beyond it is an
-	// error that matches [ErrLimit]. Zero means no limit.
+	// error that matches [ErrLimit]; a Follow clock stands still then, and
+	// [Clock.Err] returns the error. Zero means no limit.
 	MaxTime time.Duration
 
 	// MaxEvents limits the number of events fired, likewise. Zero means no limit.
 	MaxEvents int
 
 	// BusyLoop limits the calls on the clock, in Auto and Run, while time stands
-	// still. One more is an error that matches [ErrBusyLoop]. Zero means a
-	// million; a negative number means no limit.
+	// still. One more is an error that matches [ErrBusyLoop]. It also limits the
+	// ticks in a row, in Run and Follow, that nobody takes: then only tickers keep
+	// time going. Zero means a million; a negative number means no limit.
 	BusyLoop int
 
 	// Stall is the real time after which a goroutine that neither waits on the

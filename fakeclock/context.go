@@ -1,8 +1,10 @@
 package fakeclock
 
 import (
+	"cmp"
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -112,10 +114,12 @@ type vcontext struct {
 	face     *face
 	drop     context.CancelFunc // ends std
 
-	event   event              // the deadline, with e
-	endedAt int                // e.ended when it ended; zero while it lives; protected by e.mu
-	procs   map[*proc]struct{} // goroutines of Run that know it; protected by e.mu
-	std     bool               // it has children of package context; protected by e.mu
+	event      event              // the deadline, with e
+	endedAt    int                // e.ended when it ended; zero while it lives; protected by e.mu
+	procs      map[*proc]struct{} // goroutines of Run that know it; protected by e.mu
+	number     uint64             // of its adoption; this and the next protected by e.mu
+	parentDone <-chan struct{}    // of an adopted context
+	std        bool               // it has children of package context; protected by e.mu
 
 	mu     sync.Mutex
 	err    error
@@ -468,34 +472,60 @@ func (e *engine) contextEnded(c *vcontext) {
 	}
 }
 
+// adoption is the contexts under one parent that cannot call them.
+type adoption struct {
+	done <-chan struct{} // of the parent
+	ctxs map[*vcontext]struct{}
+}
+
 func (e *engine) adopt(c *vcontext) {
+	done := c.parent.Done() // which may take the lock
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.adopted = append(e.adopted, c)
+	e.adoptions++
+	c.number, c.parentDone = e.adoptions, done
+	a := e.byParent[done]
+	if a == nil {
+		if e.byParent == nil {
+			e.byParent = make(map[<-chan struct{}]*adoption)
+		}
+		a = &adoption{done, make(map[*vcontext]struct{})}
+		e.byParent[done] = a
+		e.adopted = append(e.adopted, a)
+	}
+	a.ctxs[c] = struct{}{}
 }
 
 func (e *engine) disown(c *vcontext) {
-	for i, a := range e.adopted {
-		if a == c {
-			last := len(e.adopted) - 1
-			e.adopted[i], e.adopted[last] = e.adopted[last], nil
-			e.adopted = e.adopted[:last]
-			return
-		}
+	a := e.byParent[c.parentDone]
+	if a == nil {
+		return
+	}
+	delete(a.ctxs, c)
+	if len(a.ctxs) == 0 {
+		delete(e.byParent, c.parentDone)
+		i := slices.Index(e.adopted, a)
+		e.adopted = slices.Delete(e.adopted, i, i+1)
 	}
 }
 
 // visitAdopted ends the contexts whose parents have ended without telling. It is
 // called without the lock.
 func (e *engine) visitAdopted() {
+	var ended []*vcontext
 	e.mu.Lock()
-	if len(e.adopted) == 0 {
-		e.mu.Unlock()
-		return
+	for _, a := range e.adopted {
+		select {
+		case <-a.done:
+			for c := range a.ctxs {
+				ended = append(ended, c)
+			}
+		default:
+		}
 	}
-	all := append([]*vcontext(nil), e.adopted...)
 	e.mu.Unlock()
-	for _, c := range all {
+	slices.SortFunc(ended, func(a, b *vcontext) int { return cmp.Compare(a.number, b.number) })
+	for _, c := range ended {
 		c.settle()
 	}
 }

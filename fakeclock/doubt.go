@@ -85,6 +85,16 @@ func remember(ended []*vcontext, c *vcontext) []*vcontext {
 	return append(ended, c)
 }
 
+// looks notes that the running goroutine has called Done of c.
+func (p *proc) looks(c *vcontext) {
+	p.knows(c)
+	if c.endedAt != 0 {
+		p.asksFor(c)
+	} else if d := p.doubt; d != nil && d.calls == c.e.calls-1 {
+		d.calls = c.e.calls // the same statement goes on
+	}
+}
+
 // asksFor notes that the running goroutine has asked for c, which has ended. If
 // that was so before it parked, time has moved for nothing.
 func (p *proc) asksFor(c *vcontext) {

@@ -21,38 +21,41 @@ type engine struct {
 	realDL    bool
 	nobody    *owner
 
-	mu     sync.Mutex
-	now    int64 // nanoseconds since start
-	from   int64 // now before the last event
-	queue  queue
-	seq    uint64    // armings so far
-	round  uint32    // how often events of this very instant have armed others for it
-	ties   *rand.PCG // nil for a fixed order
-	fired  uint64    // events fired so far
-	clicks uint64    // orders sends and ends of contexts
-	ended  int       // contexts ended so far
-	idle   int       // calls since time moved
-	closed string    // why the clock cannot be used any more
-	busy   bool      // enter has more to do than usual: see attend
-	owners []*owner  // in order of naming
-	byName map[string]*owner
-	taken  map[string]int // by name: the goroutines of Run that wanted it later
+	mu      sync.Mutex
+	now     int64 // nanoseconds since start
+	from    int64 // now before the last event
+	queue   queue
+	seq     uint64    // armings so far
+	round   uint32    // how often events of this very instant have armed others for it
+	ties    *rand.PCG // nil for a fixed order
+	fired   uint64    // events fired so far
+	clicks  uint64    // orders sends
+	dropped uint64    // ticks that nobody was there to take
+	ended   int       // contexts ended so far
+	idle    int       // calls since time moved
+	closed  string    // why the clock cannot be used any more
+	busy    bool      // enter has more to do than usual: see attend
+	owners  []*owner  // in order of naming
+	byName  map[string]*owner
+	taken   map[string]int // by name: the goroutines of Run that wanted it later
 
 	records []record
 	ends    uint64 // waits ended so far
 
-	calling int         // functions of the caller that step is in
-	trying  bool        // step is part of an attempt
-	adopted []*vcontext // live contexts under a parent that cannot call us
-	calls   uint64      // on the clock, so far
-	stmt    statement   // Auto: the one being evaluated
-	full    []*timer    // Auto: handed out, fired and perhaps unread
-	kept    []*timer    // Auto: handed out and not received at once
-	careful bool        // Auto: the program has contexts that cannot be seen to end
-	lookout lookout     // Auto: looks whether the goroutine is blocked
-	awaits  []*await    // Manual: callers of Await
-	sched   *scheduler  // Run
-	follow  *follower   // Follow
+	calling   int  // functions of the caller that step is in
+	trying    bool // step is part of an attempt
+	byParent  map[<-chan struct{}]*adoption
+	adoptions uint64
+	adopted   []*adoption // live contexts under parents that cannot call us
+	calls     uint64      // on the clock, so far
+	stmt      statement   // Auto: the one being evaluated
+	full      []*timer    // Auto: handed out, fired and perhaps unread
+	kept      []*timer    // Auto: handed out and not received at once
+	careful   bool        // Auto: the program has contexts that cannot be seen to end
+	lookout   lookout     // Auto: looks whether the goroutine is blocked
+	awaits    []*await    // Manual: callers of Await
+	sched     *scheduler  // Run
+	follow    *follower   // Follow
 }
 
 // owner is whoever a wait belongs to.
@@ -104,7 +107,7 @@ func newEngine(cfg Config) *engine {
 func (e *engine) enter(op string) {
 	e.mu.Lock()
 	if e.follow != nil {
-		e.follow.catchUp()
+		e.follow.called()
 	}
 	e.calls++
 	if e.idle++; e.idle > e.maxIdle {
@@ -119,7 +122,7 @@ func (e *engine) enter(op string) {
 func (e *engine) enterCase(op string) {
 	e.mu.Lock()
 	if e.follow != nil {
-		e.follow.catchUp()
+		e.follow.called()
 	}
 	e.calls++
 	if e.idle++; e.idle > e.maxIdle {
@@ -179,9 +182,12 @@ func (e *engine) attendCase(op string) {
 	}
 	if s := e.statement(); s != nil {
 		undone := e.settle(s)
-		if e.mode == Auto && op == "NewTimer" {
+		switch {
+		case e.mode == Auto && op == "NewTimer":
 			e.leave(s, undone)
-		} else if e.mode == run && op != "Chan" {
+		case e.mode == run && e.sched.cur.received():
+			e.reset(s)
+		case e.mode == run && op != "Chan":
 			e.sched.cur.attendWait()
 		}
 	}
@@ -256,7 +262,7 @@ func (e *engine) arm(ev *event, when int64) {
 
 func (e *engine) armed(ev *event) {
 	if e.awaits != nil {
-		e.tellAwaits()
+		e.tellAwaits(ev, 1)
 	}
 	if e.follow != nil && ev.place == 1 {
 		e.follow.rearm()
@@ -266,6 +272,9 @@ func (e *engine) armed(ev *event) {
 // disarm takes ev out of the queue.
 func (e *engine) disarm(ev *event, o Outcome) {
 	e.queue.remove(ev)
+	if e.awaits != nil {
+		e.tellAwaits(ev, -1)
+	}
 	e.finish(ev, o)
 }
 
@@ -295,6 +304,9 @@ func (e *engine) step() {
 		e.round = uint32(ev.tie >> 32)
 	}
 	e.queue.take()
+	if e.awaits != nil {
+		e.tellAwaits(ev, -1)
+	}
 	if ev.proc != nil {
 		e.finish(ev, Fired)
 		ev.rec = 0
@@ -338,6 +350,7 @@ func (e *engine) tick(ev *event) {
 	o := Fired
 	if !e.send(ev.out) {
 		o = Dropped
+		e.dropped++
 	}
 	e.finish(ev, o)
 	if next := satAdd(ev.when, ev.period); next > ev.when { // time has an end

@@ -1,6 +1,7 @@
 package fakeclock
 
 import (
+	"slices"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -16,10 +17,14 @@ type follower struct {
 	timer  clockwork.Timer
 	token  chan struct{} // held by turn, or by the caller of Settle
 	turns  bool          // turn is running
+	barren int           // ticks in a row that nobody took, without a call on the clock
+	most   int           // of them
+	frozen bool          // there were more, so nothing fires until the next call
+	gaveUp *Report
 }
 
 func newFollower(e *engine, cfg Config) *follower {
-	f := &follower{e: e, base: cfg.Base, start: cfg.Base.Now(), settle: cfg.Settle, token: make(chan struct{}, 1)}
+	f := &follower{e: e, base: cfg.Base, start: cfg.Base.Now(), settle: cfg.Settle, token: make(chan struct{}, 1), most: limitOfCalls(cfg)}
 	if f.settle == nil {
 		f.settle = func() {}
 	}
@@ -34,9 +39,31 @@ func (f *follower) catchUp() {
 	}
 }
 
+// called is catchUp for a call on the clock, which may be a sign of life.
+func (f *follower) called() {
+	f.catchUp()
+	if f.barren = 0; f.frozen {
+		f.frozen = false
+		for _, q := range slices.Clone(f.e.queue.all()) {
+			f.e.queue.remove(q.ev)
+			missed := max(f.e.now-q.ev.when, 0) / int64(q.ev.period)
+			q.ev.when += missed * int64(q.ev.period) // dropped, as those before
+			f.e.queue.push(q.ev)
+		}
+		f.rearm()
+	}
+}
+
+// freeze stops the time of the clock if nothing but tickers would fire: they must
+// not keep a deadlock from being seen.
+func (f *follower) freeze() {
+	f.barren = 0
+	f.frozen = !slices.ContainsFunc(f.e.queue.all(), func(q entry) bool { return q.ev.kind != KindTicker })
+}
+
 // rearm has turn called when the first event is due.
 func (f *follower) rearm() {
-	if f.turns || f.e.queue.len() == 0 {
+	if f.turns || f.frozen || f.gaveUp != nil || f.e.queue.len() == 0 {
 		return
 	}
 	if f.timer != nil {
@@ -56,14 +83,36 @@ func (f *follower) turn() {
 		f.settle()
 		e.mu.Lock()
 		f.catchUp()
-		if e.queue.len() == 0 || e.queue.first().when > e.now {
+		if e.queue.len() == 0 || e.queue.first().when > e.now || f.gaveUp != nil || f.frozen {
 			break
 		}
+		if when := e.queue.first().when; when > e.maxTime {
+			e.failTime(when)
+			continue
+		}
+		dropped := e.dropped
 		e.step()
+		if f.barren++; e.dropped == dropped {
+			f.barren = 0
+		} else if f.barren > f.most {
+			f.freeze()
+		}
 	}
 	f.turns = false
 	f.rearm()
 	e.mu.Unlock()
+}
+
+// Err returns the [*Report] with which a Follow clock gave up, because it went
+// beyond a limit, and nil otherwise. From then on nothing fires.
+func (c *Clock) Err() error {
+	e := c.e
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.follow == nil || e.follow.gaveUp == nil {
+		return nil
+	}
+	return e.follow.gaveUp
 }
 
 // Settle waits, in Follow, until all that is due has fired and has come to rest:

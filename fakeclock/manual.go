@@ -3,6 +3,7 @@ package fakeclock
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -43,7 +44,11 @@ func (c *Clock) AdvanceNext() (Wait, bool) {
 	ev := e.queue.first()
 	w := Wait{N: max(ev.rec, 1), Kind: ev.kind, Owner: ev.owner.name, Armed: time.Duration(ev.armed),
 		Until: time.Duration(ev.when), Ended: time.Duration(max(e.now, ev.when)), Outcome: Fired}
+	dropped := e.dropped
 	e.step()
+	if e.dropped != dropped {
+		w.Outcome = Dropped
+	}
 	e.mu.Unlock()
 	return w, true
 }
@@ -73,6 +78,7 @@ func (c *Clock) Next() (time.Time, bool) {
 type await struct {
 	n    int
 	m    Match
+	have int
 	done chan struct{} // closed when enough waits are armed
 }
 
@@ -85,9 +91,12 @@ type await struct {
 func (c *Clock) Await(ctx context.Context, n int, m Match) error {
 	e := c.e
 	e.drive("Await")
-	a := &await{n, m, make(chan struct{})}
+	a := &await{n: n, m: m, have: e.count(m), done: make(chan struct{})}
+	if a.have >= n {
+		e.mu.Unlock()
+		return nil
+	}
 	e.awaits = append(e.awaits, a)
-	e.tellAwaits()
 	e.mu.Unlock()
 	select {
 	case <-a.done:
@@ -114,9 +123,13 @@ func (e *engine) count(m Match) int {
 	return n
 }
 
-func (e *engine) tellAwaits() {
+// tellAwaits counts ev, which has been armed or is armed no longer.
+func (e *engine) tellAwaits(ev *event, one int) {
 	for _, a := range append([]*await(nil), e.awaits...) {
-		if e.count(a.m) >= a.n {
+		if !a.m.wants(ev) {
+			continue
+		}
+		if a.have += one; a.have >= a.n {
 			close(a.done)
 			e.forget(a)
 		}
@@ -133,6 +146,26 @@ func (e *engine) forget(gone *await) {
 	e.awaits = rest
 }
 
+// refuseInFunc refuses a wait in a function that Advance is calling, and so waits
+// for.
+func (e *engine) refuseInFunc(op string) {
+	if e.mode != Manual || e.calling == 0 {
+		return
+	}
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if f.Function == ownFrames+"(*engine).outside" {
+			e.mu.Unlock()
+			panic("fakeclock: " + op + " in a function armed with AfterFunc, while the Advance that calls it waits for its return: start a goroutine in it")
+		}
+		if !more {
+			return
+		}
+	}
+}
+
 // blockSleep blocks an ordinary goroutine until time has moved. It unlocks.
 func (e *engine) blockSleep(o *owner, d time.Duration) {
 	ev := &event{e: e, kind: KindSleep, owner: o, wake: make(chan struct{})}
@@ -142,6 +175,7 @@ func (e *engine) blockSleep(o *owner, d time.Duration) {
 		e.mu.Unlock()
 		return
 	}
+	e.refuseInFunc("Sleep")
 	e.arm(ev, satAdd(e.now, d))
 	e.mu.Unlock()
 	<-ev.wake
@@ -152,6 +186,7 @@ func (c *Clock) blockSleepContext(ctx context.Context, d time.Duration) error {
 	e.enter("SleepContext")
 	ev := &event{e: e, kind: KindSleep, owner: c.owner, wake: make(chan struct{})}
 	if d > 0 {
+		e.refuseInFunc("SleepContext")
 		e.arm(ev, satAdd(e.now, d))
 	} else {
 		e.note(ev, e.now)

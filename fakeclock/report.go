@@ -51,8 +51,12 @@ func (r *Report) Error() string {
 func (r *Report) Unwrap() error { return r.Reason }
 
 // fail gives up, with e.mu held. It panics, or in Run ends the goroutine that
-// called; it returns only on the scheduler.
+// called; it returns only on the scheduler, and in Follow, where nobody calls.
 func (e *engine) fail(r *Report) {
+	if e.follow != nil {
+		e.follow.gaveUp = r
+		return
+	}
 	if e.sched != nil {
 		e.sched.fail(r)
 		return

@@ -127,6 +127,7 @@ type proc struct {
 	place       int // index in procs
 	stmt        statement
 	doubt       *doubt
+	gid         string // of the goroutine, known only if sites are recorded
 	waitedFor   *timer // by parking, in the statement being evaluated
 	loose       bool   // blocked in a statement, or woken there and not yet granted a turn
 	claims      bool   // its turn
@@ -164,6 +165,9 @@ func (s *scheduler) newProc(name string, o *owner, f func(*Clock) error) *proc {
 func (s *scheduler) body(p *proc, f func(*Clock) error) {
 	var err error
 	returned := false
+	if s.e.recording == Sites {
+		p.gid = goroutineID()
+	}
 	s.e.mu.Unlock()
 	defer func() {
 		v := recover()
@@ -264,7 +268,7 @@ func (p *proc) forgetWait() {
 
 // current returns the goroutine that runs. It is called with the lock.
 func (e *engine) current(op string) *proc {
-	if e.sched == nil || e.sched.cur == nil {
+	if e.sched == nil || e.sched.cur == nil || e.recording == Sites && e.sched.cur.gid != goroutineID() {
 		e.refuseStranger(op)
 	}
 	return e.sched.cur
@@ -512,6 +516,16 @@ func (e *engine) runChan(t *timer) {
 	} else if !s.over {
 		p.waitedFor = t
 	}
+}
+
+// received reports whether p has received what it has parked for, so that its
+// statement is over.
+func (p *proc) received() bool {
+	if t := p.waitedFor; t == nil || len(t.ch) > 0 {
+		return false
+	}
+	p.waitedFor = nil
+	return true
 }
 
 // attendWait refuses to go on if the goroutine has waited for a channel and has

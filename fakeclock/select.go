@@ -233,6 +233,9 @@ func (e *engine) looked(c *vcontext) {
 		return
 	}
 	e.busy = true
+	if e.mode == run {
+		e.sched.cur.looks(c)
+	}
 	e.addContext(s, c)
 	switch l := &e.lookout; {
 	case s.over:
@@ -244,15 +247,5 @@ func (e *engine) looked(c *vcontext) {
 		l.calls = e.calls // the same statement goes on
 	default:
 		e.lookLater(false)
-	}
-	if e.mode == run {
-		p := e.sched.cur
-		p.knows(c)
-		if c.endedAt != 0 {
-			p.asksFor(c)
-		}
-		if d := p.doubt; d != nil && d.calls == e.calls-1 && !s.over {
-			d.calls = e.calls // the same statement goes on
-		}
 	}
 }

@@ -101,13 +101,14 @@ func (e *engine) unset(t *timer, out Outcome) bool {
 // return the timer has fired, or a context has ended first.
 func (t *timer) Chan() <-chan time.Time {
 	e := t.e
-	if t.ch == nil || e.mode == Manual || e.mode == Follow {
+	if t.ch == nil || e.mode == Manual {
 		return t.ch
 	}
 	e.enterCase("Chan")
-	if e.mode == Auto {
+	switch e.mode {
+	case Auto:
 		e.autoChan(t)
-	} else {
+	case run:
 		e.runChan(t)
 	}
 	e.mu.Unlock()

@@ -50,7 +50,8 @@ import (
 // it is given. Config.Stall is the real time after which blocked goroutines that the
 // bubble cannot see are reported: zero means ten seconds, a negative duration
 // never. That report is a panic, since nothing can end those goroutines; it
-// matches [fakeclock.ErrStall]. A deadlock fails the test, with a dump.
+// matches [fakeclock.ErrStall]. A deadlock, or a limit exceeded, fails the test,
+// with a dump.
 func Test(t *testing.T, cfg fakeclock.Config, f func(t *testing.T, clk *fakeclock.Clock)) {
 	t.Helper()
 	if f == nil {
@@ -75,6 +76,9 @@ func test(t *testing.T, cfg fakeclock.Config, f func(t *testing.T, clk *fakecloc
 		if !ok || !strings.HasPrefix(cause.Error(), "deadlock: ") {
 			panic(v)
 		}
+		if err = clk.Err(); err != nil {
+			return // nothing has fired since
+		}
 		err = &fakeclock.Report{Reason: fakeclock.ErrDeadlock, Text: strings.TrimPrefix(cause.Error(), "deadlock: "), Dump: clk.Dump()}
 	}()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,7 +90,7 @@ func test(t *testing.T, cfg fakeclock.Config, f func(t *testing.T, clk *fakecloc
 		w.found(clk)
 		f(t, clk)
 	})
-	return nil
+	return clk.Err()
 }
 
 // wait is synctest.Wait with a better word for the one misuse that is not the

@@ -130,6 +130,9 @@ func TestInChild(t *testing.T) {
 			"sleep        holder     until +1h0m0s",
 		}},
 		{"Failure", []string{"fakeclock: follow clock, Seed: 3", "+1s        a          sleep        1s"}},
+		{"Ticker", []string{"fakeclock: deadlock: all goroutines in bubble are blocked", "ticker"}},
+		{"Time", []string{"fakeclock: limit exceeded: the next event is at +1h1m0s, beyond the limit on virtual time, 1h0m0s", "--- FAIL: TestChildTime"}},
+		{"Events", []string{"fakeclock: limit exceeded: one event more than the limit of 100", "--- FAIL: TestChildEvents"}},
 		{"Panic", []string{"panic: boom"}},
 		{"Wait", []string{"wait already in progress"}},
 	} {
@@ -156,6 +159,47 @@ func TestChildDeadlock(t *testing.T) {
 	bubble.Test(t, fakeclock.Config{}, func(t *testing.T, clk *fakeclock.Clock) {
 		clk.Sleep(time.Second)
 		<-make(chan int)
+	})
+}
+
+// A live ticker does not hide a deadlock.
+func TestChildTicker(t *testing.T) {
+	child(t)
+	bubble.Test(t, fakeclock.Config{BusyLoop: 1000}, func(t *testing.T, clk *fakeclock.Clock) {
+		defer clk.NewTicker(time.Second).Stop()
+		<-make(chan int)
+	})
+}
+
+func TestChildTime(t *testing.T) {
+	child(t)
+	bubble.Test(t, fakeclock.Config{MaxTime: time.Hour}, func(t *testing.T, clk *fakeclock.Clock) {
+		for {
+			clk.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestChildEvents(t *testing.T) {
+	child(t)
+	bubble.Test(t, fakeclock.Config{MaxEvents: 100}, func(t *testing.T, clk *fakeclock.Clock) {
+		for {
+			clk.Sleep(time.Minute)
+		}
+	})
+}
+
+// A ticker that nobody reads for long does not stand still for good.
+func TestPatientTicker(t *testing.T) {
+	bubble.Test(t, fakeclock.Config{BusyLoop: 100}, func(t *testing.T, clk *fakeclock.Clock) {
+		tk := clk.NewTicker(time.Second)
+		defer tk.Stop()
+		time.Sleep(time.Hour + time.Second/2)
+		for range 3 {
+			<-tk.Chan()
+		}
+		clk.Sleep(time.Second)
+		assert.Equal(t, time.Hour+3*time.Second, clk.Elapsed())
 	})
 }
 

@@ -1,0 +1,296 @@
+package fakeclock_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/fakeclock"
+)
+
+// Statements in which time must not move before the goroutine has blocked, or not
+// as far as the first timer that is asked for. The random programs contain them
+// all; here they have names.
+func TestStatements(t *testing.T) {
+	bg := context.Background()
+	type seen struct {
+		what string
+		at   time.Duration
+	}
+	tests := []struct {
+		name string
+		auto bool // only there
+		run  func(clk *fakeclock.Clock) string
+		want seen
+	}{
+		{"the last timer is the first to fire, before the context", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, 8*time.Second)
+			defer cancel()
+			late, early := clk.NewTimer(9*time.Second), clk.NewTimer(3*time.Second)
+			select {
+			case <-ctx.Done():
+				return "context"
+			case <-late.Chan():
+				return "late"
+			case <-early.Chan():
+				return "early"
+			}
+		}, seen{"early", 3 * time.Second}},
+		{"a standard child that has ended", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Hour)
+			defer cancel()
+			child, cancelChild := context.WithCancel(ctx)
+			cancelChild()
+			tm := clk.NewTimer(time.Second)
+			select {
+			case <-child.Done():
+				return "child"
+			case <-tm.Chan():
+				return "timer"
+			}
+		}, seen{"child", 0}},
+		{"a standard child beside a context", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Hour)
+			defer cancel()
+			parent, cancelParent := fakeclock.WithTimeout(bg, clk, time.Second)
+			defer cancelParent()
+			child, cancelChild := context.WithCancel(parent)
+			defer cancelChild()
+			tm := clk.NewTimer(2 * time.Second)
+			select {
+			case <-ctx.Done():
+				return "context"
+			case <-child.Done():
+				return "child"
+			case <-tm.Chan():
+				return "timer"
+			}
+		}, seen{"child", time.Second}},
+		{"a bare wait while a context ends", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Second)
+			defer cancel()
+			<-clk.After(5 * time.Second)
+			return ctx.Err().Error()
+		}, seen{context.DeadlineExceeded.Error(), 5 * time.Second}},
+		{"a stopped timer beside a context", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Second)
+			defer cancel()
+			tm := clk.NewTimer(time.Millisecond)
+			tm.Stop()
+			select {
+			case <-tm.Chan():
+				return "timer"
+			case <-ctx.Done():
+				return "context"
+			}
+		}, seen{"context", time.Second}},
+		{"a timer that was read beside a context", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Second)
+			defer cancel()
+			tm := clk.NewTimer(time.Millisecond)
+			<-tm.Chan()
+			select {
+			case <-ctx.Done():
+				return "context"
+			case <-tm.Chan():
+				return "timer"
+			}
+		}, seen{"context", time.Second}},
+		{"a value that has waited keeps its time", false, func(clk *fakeclock.Clock) string {
+			first, second := clk.NewTimer(2*time.Second), clk.NewTimer(time.Second)
+			start := clk.Now()
+			clk.Sleep(3 * time.Second)
+			select {
+			case <-first.Chan():
+				return "first"
+			case at := <-second.Chan():
+				return at.Sub(start).String() + " " + (<-first.Chan()).Sub(start).String()
+			}
+		}, seen{"1s 2s", 3 * time.Second}},
+		{"a context that the goroutine has cancelled, behind a timer", false, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithCancel(bg, clk)
+			other, cancelOther := fakeclock.WithTimeout(bg, clk, time.Millisecond)
+			defer cancelOther()
+			cancel()
+			tm := clk.NewTimer(time.Second)
+			select {
+			case <-tm.Chan():
+				return "timer"
+			case <-ctx.Done():
+				return "context " + fmtErr(other.Err())
+			}
+		}, seen{"context <nil>", 0}},
+		{"two timers made in the statement", true, func(clk *fakeclock.Clock) string {
+			select {
+			case <-clk.NewTimer(2 * time.Second).Chan():
+				return "late"
+			case <-clk.NewTimer(time.Second).Chan():
+				return "early"
+			}
+		}, seen{"early", time.Second}},
+		{"a channel given to a function", true, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Second)
+			defer cancel()
+			receive(clk.NewTimer(2 * time.Second).Chan())
+			return ctx.Err().Error()
+		}, seen{context.DeadlineExceeded.Error(), 2 * time.Second}},
+		{"a context alone", true, func(clk *fakeclock.Clock) string {
+			ctx, cancel := fakeclock.WithTimeout(bg, clk, time.Second)
+			defer cancel()
+			<-ctx.Done()
+			return "context"
+		}, seen{"context", time.Second}},
+		{"a channel that is kept", true, func(clk *fakeclock.Clock) string {
+			timeout := clk.After(3500 * time.Millisecond)
+			for n := 0; ; n++ {
+				select {
+				case <-timeout:
+					return "timeout"
+				case <-clk.After(time.Second):
+				}
+				if n == 10 {
+					return "never"
+				}
+			}
+		}, seen{"timeout", 3500 * time.Millisecond}},
+		{"a channel that is kept and polled", true, func(clk *fakeclock.Clock) string {
+			timeout := clk.After(2500 * time.Millisecond)
+			for {
+				clk.Sleep(time.Second)
+				select {
+				case <-timeout:
+					return "timeout"
+				default:
+				}
+			}
+		}, seen{"timeout", 3 * time.Second}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 20 {
+				clk := newAuto(t)
+				require.Equal(t, tt.want, seen{tt.run(clk), clk.Elapsed()}, "auto")
+				if tt.auto {
+					continue
+				}
+				require.NoError(t, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+					g := clk.NewGroup()
+					g.Go("other", func(clk *fakeclock.Clock) error {
+						for range 10 {
+							clk.Sleep(700 * time.Millisecond)
+						}
+						return nil
+					})
+					require.Equal(t, tt.want, seen{tt.run(clk), clk.Elapsed()}, "run")
+					return g.Wait()
+				}))
+			}
+		})
+	}
+}
+
+func fmtErr(err error) string {
+	if err == nil {
+		return "<nil>"
+	}
+	return err.Error()
+}
+
+func receive(c <-chan time.Time) { <-c }
+
+// What Run cannot do right it refuses.
+func TestWaitsForNothing(t *testing.T) {
+	other := func(clk *fakeclock.Clock) {
+		clk.NewGroup().Go("other", func(clk *fakeclock.Clock) error {
+			for range 10 {
+				clk.Sleep(300 * time.Millisecond)
+			}
+			return nil
+		})
+	}
+	err := caught(func() {
+		_ = fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+			other(clk)
+			timeout := clk.After(time.Second)
+			clk.Sleep(time.Second)
+			<-timeout
+			return nil
+		})
+	})
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "fakeclock: the value of a after was not received before the next call: in Run the call of Chan or After is the wait.")
+
+	err = caught(func() {
+		_ = fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+			other(clk)
+			quit, cancel := fakeclock.WithCancel(context.Background(), clk)
+			ctx, cancel2 := fakeclock.WithCancel(context.Background(), clk)
+			defer cancel2()
+			cancel()
+			tm := clk.NewTimer(time.Second)
+			select {
+			case <-ctx.Done():
+			case <-tm.Chan():
+			case <-quit.Done():
+			}
+			return nil
+		})
+	})
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "fakeclock: a context that had ended before is a case of a select statement behind a timer: in Run put the contexts first")
+}
+
+// A function that Advance waits for cannot wait for Advance.
+func TestSleepInFunction(t *testing.T) {
+	clk := fakeclock.New(fakeclock.Config{})
+	clk.AfterFunc(time.Second, func() { clk.Sleep(time.Second) })
+	assert.PanicsWithValue(t, "fakeclock: Sleep in a function armed with AfterFunc, while the Advance that calls it waits for its return: start a goroutine in it",
+		func() { clk.Advance(time.Minute) })
+	clk.AfterFunc(time.Second, func() { _ = fakeclock.SleepContext(t.Context(), clk, time.Second) })
+	assert.Panics(t, func() { clk.Advance(time.Minute) })
+	// Another goroutine may sleep meanwhile.
+	asleep := make(chan struct{})
+	clk.AfterFunc(time.Second, func() {
+		go func() { clk.Sleep(time.Second); close(asleep) }()
+		assert.NoError(t, clk.Await(t.Context(), 1, fakeclock.Match{Kind: fakeclock.KindSleep}))
+	})
+	clk.Advance(time.Minute)
+	<-asleep
+}
+
+func TestAdvanceNextSaysDropped(t *testing.T) {
+	clk := fakeclock.New(fakeclock.Config{})
+	defer clk.NewTicker(time.Second).Stop()
+	w, _ := clk.AdvanceNext()
+	assert.Equal(t, fakeclock.Fired, w.Outcome)
+	w, _ = clk.AdvanceNext()
+	assert.Equal(t, fakeclock.Dropped, w.Outcome)
+}
+
+// Limits that SleepContext runs into are errors that it returns.
+func TestAutoSleepContextLimits(t *testing.T) {
+	clk := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto, MaxTime: time.Minute})
+	assert.ErrorIs(t, fakeclock.SleepContext(t.Context(), clk, time.Hour), fakeclock.ErrLimit)
+	assert.NotEmpty(t, clk.Dump(), "the clock is unlocked")
+	assert.PanicsWithValue(t, "boom", func() {
+		clk.AfterFunc(time.Second, func() { panic("boom") })
+		_ = fakeclock.SleepContext(t.Context(), clk, 2*time.Second)
+	})
+}
+
+// With call sites recorded, Run knows who calls.
+func TestStrangerInRun(t *testing.T) {
+	require.NoError(t, fakeclock.Run(fakeclock.Config{Record: fakeclock.Sites}, func(clk *fakeclock.Clock) error {
+		clk.Sleep(time.Second)
+		done := make(chan any)
+		go func() {
+			defer func() { done <- recover() }()
+			clk.Sleep(time.Second)
+		}()
+		assert.Equal(t, "fakeclock: Sleep in a goroutine that Run does not know: start it with Group.Go, or use a bubble", <-done)
+		return nil
+	}))
+}
