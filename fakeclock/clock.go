@@ -80,7 +80,7 @@ func (c *Clock) Sleep(d time.Duration) {
 // passed, as [time.NewTimer] does since Go 1.23: after Stop or Reset no stale
 // value is ever received. A zero or negative d is due at once.
 //
-// In Auto and Run, the call of the timer's Chan method is what waits.
+// In Auto and Run, the call of the timer's Chan method begins the wait.
 func (c *Clock) NewTimer(d time.Duration) clockwork.Timer {
 	e := c.e
 	e.enterCase("NewTimer")
@@ -89,9 +89,8 @@ func (c *Clock) NewTimer(d time.Duration) clockwork.Timer {
 	return t
 }
 
-// After returns the channel of a new timer. In Auto and Run the wait happens in
-// the call, so a channel kept for later is ready before its time: there, keep a
-// timer instead.
+// After returns the channel of a new timer. In Run the wait happens in the call:
+// to keep the channel for later, keep a timer instead. See the package comment.
 func (c *Clock) After(d time.Duration) <-chan time.Time {
 	e := c.e
 	e.enterCase("After")
@@ -104,7 +103,7 @@ func (c *Clock) After(d time.Duration) <-chan time.Time {
 // returns a timer whose Stop prevents the call. It panics if f is nil.
 //
 // Manual and Auto call f on the goroutine that moves time, so f must not wait on
-// the clock; Run starts a goroutine of the clock for it, Follow an ordinary one.
+// the clock: Sleep in it panics in Manual. Run starts a goroutine of the clock for it, Follow an ordinary one.
 // Even a zero or negative d never calls f before AfterFunc has returned: it is
 // due the next time the clock moves or is asked to.
 func (c *Clock) AfterFunc(d time.Duration, f func()) clockwork.Timer {
@@ -124,8 +123,8 @@ func (c *Clock) AfterFunc(d time.Duration, f func()) clockwork.Timer {
 // positive.
 //
 // In Auto and Run each call of the ticker's Chan method waits for one tick, so
-// select on it in a loop. A range over it evaluates Chan only once: in Run it
-// stalls, and in Auto each tick costs a millisecond of real time.
+// select on it in a loop. A range over it calls Chan only once: in Run it stalls,
+// and in Auto each tick costs a millisecond of real time.
 func (c *Clock) NewTicker(d time.Duration) clockwork.Ticker {
 	if d <= 0 {
 		panic("fakeclock: non-positive interval for NewTicker: use NewTimer for a single wait")

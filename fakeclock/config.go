@@ -50,7 +50,7 @@ const (
 	// Waits remembers every wait and how it ended.
 	Waits
 	// Sites remembers also the line of code that armed each wait, which costs
-	// several times the wait itself.
+	// several times the wait itself. In Run it also tells which goroutine calls.
 	Sites
 )
 

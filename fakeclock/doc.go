@@ -50,18 +50,39 @@
 // exceeded, a wall-clock deadline on virtual time: each is a [*Report] that says
 // who waits since when, until when, for what and where.
 //
-// # What it does not do
+// # What Auto and Run see
 //
-// In Auto and Run, timer.Chan() is the wait. In a select it must stand in the case
-// itself; a channel kept in a variable is ready too early, and a select with a
-// default case waits too. A std context in such a select is seen only if one of
-// this package is among its ancestors: SleepContext has no such limits.
+// A select statement asks for the channels of its cases, one after the other, and
+// then picks a case that is ready or blocks. Time must not move before it blocks;
+// so the call of timer.Chan() moves it only where nothing but channels of timers
+// would fire, which the next call on the clock can undo, and undoes unless the
+// value has been received. Otherwise the clock looks at the stacks of the program,
+// some 20 microseconds and more, until it sees the goroutine blocked.
+//
+// In Auto that makes every select right whose cases are timers of the clock, its
+// contexts and standard children of those, in any order, made in place or before;
+// so are a channel kept in a variable, a range over a ticker, and a channel or
+// ctx.Done() received alone. Not seen is what tells the clock nothing: a case that
+// is ready on a plain channel or on a context that has none of this package among
+// its ancestors, and a default case. Beside a timer that would fire next, such a
+// case loses or is picked at random. A statement that waits for standard contexts
+// alone hangs. [SleepContext] has none of these limits.
 // Auto is for one goroutine. If another waits on the same clock, nothing breaks,
-// but each moves time for both.
+// but each moves time for both, and a look may wait for the wrong one.
+//
+// In Run other goroutines go on while one waits, which nothing can undo. So a timer
+// made within a select statement must come before its other timers, a context that
+// is known to have ended before the timers, and the channel of After must be
+// received where it is asked for: if time has moved in vain the next call panics
+// and says so. For ctx.Done() alone there is SleepContext with [Forever]; a bare
+// receive is a stall. A standard child handed from one goroutine to another and
+// cancelled there by hand is not seen. A goroutine that was found blocked in its
+// statement cannot be ended: it is named in the report.
 // A goroutine of Run must not block on anything but the clock, a [Group], a
 // [Cond] or SleepContext, and must not share the clock with a goroutine started by
-// a go statement. In a select with several timers, the wait is for the first: the
-// earliest wins, but other goroutines may have run beyond it.
+// a go statement, which is noticed only while none of Run is running, or with
+// [Sites] recorded.
+//
 // A context of package context that is cancelled by hand ends its descendants
 // here, but outside Run and Auto by way of a goroutine, as package context does
 // it.

@@ -133,6 +133,16 @@ func (e *engine) enterCase(op string) {
 	}
 }
 
+// peek locks the engine for a call that only reads, and may come at any time.
+func (e *engine) peek() {
+	e.mu.Lock()
+	if s := e.statement(); s != nil && e.calling == 0 {
+		if t := e.settle(s); t != nil && e.mode == Auto {
+			e.keep(t)
+		}
+	}
+}
+
 // attend does what is left to do of a statement that has ended.
 func (e *engine) attend(op string) {
 	e.busy = false

@@ -45,10 +45,11 @@ func (f *follower) called() {
 	if f.barren = 0; f.frozen {
 		f.frozen = false
 		for _, q := range slices.Clone(f.e.queue.all()) {
-			f.e.queue.remove(q.ev)
-			missed := max(f.e.now-q.ev.when, 0) / int64(q.ev.period)
-			q.ev.when += missed * int64(q.ev.period) // dropped, as those before
-			f.e.queue.push(q.ev)
+			if late := f.e.now - q.ev.when; late >= 0 {
+				f.e.queue.remove(q.ev)
+				q.ev.when += (late/int64(q.ev.period) + 1) * int64(q.ev.period) // dropped, as those before
+				f.e.queue.push(q.ev)
+			}
 		}
 		f.rearm()
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retrykit/retrykit/fakeclock"
+	"github.com/retrykit/retrykit/fakeclock/bubble"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -43,7 +43,45 @@ type pitfall struct {
 	cure   string // what this package does
 	modes  string // in which modes
 	fault  func(t *testing.T)
-	cured  func(t *testing.T)
+	cured  func(t *testing.T, w world)
+}
+
+// world is a clock of this package in one mode.
+type world struct {
+	mode string
+	*fakeclock.Clock
+}
+
+// pass lets time pass.
+func (w world) pass(d time.Duration) {
+	if w.mode == "manual" {
+		w.Advance(d)
+	} else {
+		w.Sleep(d)
+	}
+}
+
+// inModes calls f with a new clock in each mode.
+func inModes(t *testing.T, modes string, f func(t *testing.T, w world)) {
+	if modes == "all" {
+		modes = "manual, auto, run, bubble"
+	}
+	for mode := range strings.SplitSeq(modes, ", ") {
+		t.Run(mode, func(t *testing.T) {
+			cfg := fakeclock.Config{Record: fakeclock.Waits, BusyLoop: -1}
+			switch mode {
+			case "auto":
+				cfg.Mode = fakeclock.Auto
+				fallthrough
+			case "manual":
+				f(t, world{mode, fakeclock.New(cfg)})
+			case "run":
+				require.NoError(t, fakeclock.Run(cfg, func(clk *fakeclock.Clock) error { f(t, world{mode, clk}); return nil }))
+			case "bubble":
+				bubble.Test(t, cfg, func(t *testing.T, clk *fakeclock.Clock) { f(t, world{mode, clk}) })
+			}
+		})
+	}
 }
 
 var year2000 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -78,8 +116,8 @@ var pitfalls = []pitfall{
 			cancel()
 			<-answered
 		},
-		cured: func(t *testing.T) {
-			ctx, cancel := fakeclock.WithTimeout(context.Background(), fakeclock.New(fakeclock.Config{}), time.Hour)
+		cured: func(t *testing.T, w world) {
+			ctx, cancel := fakeclock.WithTimeout(context.Background(), w.Clock, time.Hour)
 			defer cancel()
 			assert.NoError(t, ctx.Err())
 		},
@@ -95,8 +133,8 @@ var pitfalls = []pitfall{
 			cancel()
 			assert.True(t, waiters(fc, 1))
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			_, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Hour)
 			assert.Len(t, clk.Pending(), 1)
 			cancel()
@@ -125,13 +163,13 @@ var pitfalls = []pitfall{
 			t.Logf("clockwork: not done after Advance: %d of 100", late)
 			assert.Positive(t, late)
 		},
-		cured: func(t *testing.T) {
-			before := runtime.NumGoroutine()
+		cured: func(t *testing.T, w world) {
 			for range 100 {
-				clk := fakeclock.New(fakeclock.Config{})
+				clk := w.Clock
+				before := runtime.NumGoroutine()
 				ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
 				child, stop := context.WithCancel(ctx)
-				clk.Advance(time.Second)
+				w.pass(time.Second)
 				for _, c := range []context.Context{ctx, child} {
 					select {
 					case <-c.Done():
@@ -139,7 +177,9 @@ var pitfalls = []pitfall{
 						assert.Fail(t, "not done after Advance")
 					}
 				}
-				assertGoroutines(t, before)
+				if w.mode != "bubble" { // where time itself needs goroutines
+					assertGoroutines(t, before)
+				}
 				stop()
 				cancel()
 			}
@@ -160,13 +200,13 @@ var pitfalls = []pitfall{
 			_, timeout := ctx.Err().(interface{ Timeout() bool })
 			assert.False(t, timeout)
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
 			defer cancel()
 			child, stop := context.WithCancel(ctx)
 			defer stop()
-			clk.Advance(time.Second)
+			w.pass(time.Second)
 			assert.True(t, ctx.Err() == context.DeadlineExceeded)
 			assert.True(t, child.Err() == context.DeadlineExceeded)
 			assert.True(t, context.Cause(child) == context.DeadlineExceeded)
@@ -183,13 +223,13 @@ var pitfalls = []pitfall{
 			d, _ := ctx.Deadline()
 			assert.Greater(t, d.Year(), 2000)
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			ctx, cancel := fakeclock.WithTimeout(context.Background(), wrapped{clk}, time.Hour)
 			defer cancel()
 			d, _ := ctx.Deadline()
 			assert.Equal(t, year2000.Add(time.Hour), d)
-			clk.Advance(time.Hour)
+			w.pass(time.Hour)
 			assert.Equal(t, context.DeadlineExceeded, ctx.Err())
 		},
 	},
@@ -207,8 +247,8 @@ var pitfalls = []pitfall{
 			d, _ := child.Deadline()
 			assert.Equal(t, year2000.Add(time.Hour), d)
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			parent, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
 			defer cancel()
 			child, stop := fakeclock.WithTimeout(parent, clk, time.Hour)
@@ -238,18 +278,19 @@ var pitfalls = []pitfall{
 			t.Logf("clockwork will fire: %v", order)
 			assert.NotEqual(t, []int{0, 2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9, 11}, order)
 		},
-		cured: func(t *testing.T) {
-			for _, cfg := range []fakeclock.Config{{}, {Seed: 1}} {
-				clk := fakeclock.New(cfg)
-				var order []int
+		cured: func(t *testing.T, w world) {
+			thirteen := func(w world) (order []int) {
 				for i := range 13 {
-					clk.AfterFunc(time.Duration(1+i%2)*time.Second, func() { order = append(order, i) })
+					w.AfterFunc(time.Duration(1+i%2)*time.Second, func() { order = append(order, i) })
 				}
-				clk.Advance(2 * time.Second)
-				t.Logf("Seed %d: %v", cfg.Seed, order)
-				inOrder := slices.Equal([]int{0, 2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9, 11}, order)
-				assert.Equal(t, cfg.Seed == 0, inOrder)
+				w.pass(3 * time.Second)
+				return order
 			}
+			inOrder := []int{0, 2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9, 11}
+			assert.Equal(t, inOrder, thirteen(w))
+			seeded := thirteen(world{"manual", fakeclock.New(fakeclock.Config{Seed: 1})})
+			t.Logf("Seed 1: %v", seeded)
+			assert.NotEqual(t, inOrder, seeded)
 		},
 	},
 	{
@@ -264,8 +305,11 @@ var pitfalls = []pitfall{
 			}
 			t.Logf("clockwork: %d orders in 200 runs on %d processors", len(orders), runtime.GOMAXPROCS(0))
 		},
-		cured: func(t *testing.T) {
+		cured: func(t *testing.T, w world) {
 			orders := make(map[string]int)
+			if w.mode == "bubble" {
+				return // where TestSimultaneous of package bubble shows it
+			}
 			for range 200 {
 				orders[sixCoroutines(t, 0)]++
 			}
@@ -293,13 +337,13 @@ var pitfalls = []pitfall{
 				assert.Equal(t, year2000.Add(10*time.Second), <-saw)
 			}
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			var saw []time.Duration
 			for i := range 3 {
 				clk.AfterFunc(time.Duration(i+1)*time.Second, func() { saw = append(saw, clk.Elapsed()) })
 			}
-			clk.Advance(10 * time.Second)
+			w.pass(10 * time.Second)
 			assert.Equal(t, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}, saw)
 		},
 	},
@@ -329,21 +373,29 @@ var pitfalls = []pitfall{
 			<-done
 			assert.Equal(t, year2000.Add(5*time.Second), fc.Now())
 		},
-		cured: func(t *testing.T) {
+		cured: func(t *testing.T, w world) {
 			var woke []time.Duration
-			err := fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
-				g := clk.NewGroup()
-				g.Go("loop", func(clk *fakeclock.Clock) error {
-					for range 3 {
-						clk.Sleep(time.Second)
-						woke = append(woke, clk.Elapsed())
-					}
-					return nil
-				})
-				clk.Sleep(3 * time.Second)
-				return g.Wait()
-			})
-			require.NoError(t, err)
+			loop := func(clk *fakeclock.Clock) error {
+				for range 3 {
+					clk.Sleep(time.Second)
+					woke = append(woke, clk.Elapsed())
+				}
+				return nil
+			}
+			switch w.mode {
+			case "auto":
+				_ = loop(w.Clock)
+			case "run":
+				g := w.NewGroup()
+				g.Go("loop", loop)
+				w.Sleep(3 * time.Second)
+				require.NoError(t, g.Wait())
+			case "bubble":
+				var wg sync.WaitGroup
+				wg.Go(func() { _ = loop(w.Clock) })
+				w.Sleep(3 * time.Second)
+				wg.Wait()
+			}
 			assert.Equal(t, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}, woke)
 		},
 	},
@@ -358,10 +410,10 @@ var pitfalls = []pitfall{
 			fc.Advance(10 * time.Second)
 			assert.Len(t, tk.Chan(), 1)
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{Record: fakeclock.Waits})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			tk := clk.NewTicker(time.Second)
-			clk.Advance(10 * time.Second)
+			w.pass(10*time.Second + time.Millisecond)
 			assert.Len(t, tk.Chan(), 1)
 			assert.Equal(t, 9, strings.Count(clk.Trace(), "dropped"))
 		},
@@ -381,13 +433,13 @@ var pitfalls = []pitfall{
 			assert.Len(t, tk.Chan(), 1, "ticks after Stop")
 			assert.NotPanics(t, func() { theirs().NewTicker(1).Reset(0) })
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			tk := clk.NewTicker(time.Second)
 			tk.Reset(time.Second)
 			assert.Len(t, clk.Pending(), 1)
 			tk.Stop()
-			clk.Advance(time.Second)
+			w.pass(time.Second)
 			assert.Empty(t, tk.Chan())
 			assert.Panics(t, func() { tk.Reset(0) })
 		},
@@ -404,12 +456,16 @@ var pitfalls = []pitfall{
 			tm.Reset(10 * time.Second)
 			assert.Len(t, tm.Chan(), 1)
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			tm := clk.NewTimer(time.Second)
-			clk.Advance(time.Second)
+			w.pass(time.Second)
 			tm.Reset(10 * time.Second)
-			assert.Empty(t, tm.Chan())
+			if w.mode == "manual" {
+				assert.Empty(t, tm.Chan())
+				w.Advance(10 * time.Second)
+			}
+			assert.Equal(t, year2000.Add(11*time.Second), (<-tm.Chan()).UTC())
 		},
 	},
 	{
@@ -424,8 +480,8 @@ var pitfalls = []pitfall{
 			fc.Advance(-time.Hour)
 			assert.Equal(t, year2000.Add(-time.Hour), fc.Now())
 		},
-		cured: func(t *testing.T) {
-			clk := fakeclock.New(fakeclock.Config{})
+		cured: func(t *testing.T, w world) {
+			clk := w.Clock
 			clk.After(time.Hour)
 			require.Len(t, clk.Leaks(), 1)
 			assert.Equal(t, fakeclock.KindAfter, clk.Leaks()[0].Kind)
@@ -447,16 +503,13 @@ var pitfalls = []pitfall{
 				return cancel
 			})
 		},
-		cured: func(t *testing.T) {
-			for _, mode := range []fakeclock.Mode{fakeclock.Manual, fakeclock.Auto} {
-				clk := fakeclock.New(fakeclock.Config{Mode: mode, Record: fakeclock.Waits, BusyLoop: -1})
-				hammer(clk, clk.Advance, func(ctx context.Context) context.CancelFunc {
-					ctx, cancel := fakeclock.WithTimeout(ctx, clk, time.Second)
-					_ = ctx.Err()
-					_ = clk.Dump()
-					return cancel
-				})
-			}
+		cured: func(t *testing.T, w world) {
+			hammer(w, w.Advance, func(ctx context.Context) context.CancelFunc {
+				ctx, cancel := fakeclock.WithTimeout(ctx, w.Clock, time.Second)
+				_ = ctx.Err()
+				_ = w.Dump()
+				return cancel
+			})
 		},
 	},
 }
@@ -465,7 +518,7 @@ func TestPitfalls(t *testing.T) {
 	for i, p := range pitfalls {
 		t.Run(fmt.Sprintf("%d %s", i+1, p.name), func(t *testing.T) {
 			t.Run("clockwork", p.fault)
-			t.Run("fakeclock", p.cured)
+			inModes(t, p.modes, p.cured)
 		})
 	}
 }

@@ -99,7 +99,7 @@ func (e *engine) time() string {
 // what is armed, in the order in which it will fire.
 func (c *Clock) Dump() string {
 	e := c.e
-	e.mu.Lock()
+	e.peek()
 	defer e.mu.Unlock()
 	return e.dump()
 }

@@ -27,7 +27,7 @@ import (
 // Run returns the error of main, or a [*Report] when the program is deadlocked,
 // stalled, spinning or beyond a limit. Before it returns a report, the goroutines
 // that are parked on the clock end, their deferred calls run; those which block
-// elsewhere are left alone and named in the report. A panic of a goroutine
+// elsewhere, or were found blocked in a select statement, are left alone and named in the report. A panic of a goroutine
 // becomes a panic of Run, with a [*Panic]; a goroutine that exits with
 // runtime.Goexit, as t.FailNow does, takes the caller of Run with it.
 //
@@ -535,7 +535,7 @@ func (p *proc) attendWait() {
 	p.waitedFor = nil
 	if t != nil && len(t.ch) > 0 && !t.event.e.sched.unwound {
 		t.event.e.mu.Unlock()
-		panic("fakeclock: the value of a " + t.kind.String() + " was not received before the next call: in Run the call of Chan or After is the wait. " +
+		panic("fakeclock: the value of this wait (" + t.kind.String() + ") was not received before the next call: in Run the call of Chan or After is the wait. " +
 			"Keep a timer and not its channel, make the timers of a select statement before it, and use no default case")
 	}
 }

@@ -221,7 +221,7 @@ func TestWaitsForNothing(t *testing.T) {
 		})
 	})
 	require.Error(t, err)
-	assert.Contains(t, err.Error(), "fakeclock: the value of a after was not received before the next call: in Run the call of Chan or After is the wait.")
+	assert.Contains(t, err.Error(), "fakeclock: the value of this wait (after) was not received before the next call: in Run the call of Chan or After is the wait.")
 
 	err = caught(func() {
 		_ = fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {

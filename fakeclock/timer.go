@@ -97,8 +97,8 @@ func (e *engine) unset(t *timer, out Outcome) bool {
 	}
 }
 
-// Chan returns the channel of the timer. In Auto and Run, the call waits: on
-// return the timer has fired, or a context has ended first.
+// Chan returns the channel of the timer. In Auto and Run the call begins the wait:
+// see the package comment.
 func (t *timer) Chan() <-chan time.Time {
 	e := t.e
 	if t.ch == nil || e.mode == Manual {

@@ -15,7 +15,7 @@ import (
 // [Config.Record].
 func (c *Clock) Trace() string {
 	e := c.e
-	e.mu.Lock()
+	e.peek()
 	defer e.mu.Unlock()
 	order := make([]int, len(e.records))
 	for i := range order {

@@ -220,7 +220,7 @@ func (e *engine) wait(n int) Wait {
 // without [Config.Record].
 func (c *Clock) Waits() []Wait {
 	e := c.e
-	e.mu.Lock()
+	e.peek()
 	defer e.mu.Unlock()
 	ws := make([]Wait, len(e.records))
 	for i := range ws {
@@ -233,7 +233,7 @@ func (c *Clock) Waits() []Wait {
 // without recording.
 func (c *Clock) Pending() []Wait {
 	e := c.e
-	e.mu.Lock()
+	e.peek()
 	defer e.mu.Unlock()
 	return e.pending(func(*event) bool { return true })
 }
@@ -243,7 +243,7 @@ func (c *Clock) Pending() []Wait {
 // At the end of a test it should be empty.
 func (c *Clock) Leaks() []Wait {
 	e := c.e
-	e.mu.Lock()
+	e.peek()
 	defer e.mu.Unlock()
 	return e.pending(func(ev *event) bool { return ev.kind != KindSleep })
 }

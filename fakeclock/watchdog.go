@@ -53,7 +53,7 @@ func (e *engine) lookSoon() {
 // loop asks for only once, or of a context.
 func (e *engine) lookLater(exact bool) {
 	l := &e.lookout
-	const frames = 4 // few, since it is often called
+	const frames = 2 // few, since it is often called
 	runtime.Callers(4, l.site[:frames])
 	l.site[frames] = 0
 	l.exact, l.seen = exact, false
