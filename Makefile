@@ -5,6 +5,7 @@
 # make validation  write docs/validation.md: the simulation beside closed forms and published experiments; minutes
 # make speed   measure the fleet simulation; writes simulate/fleet/SPEED.txt
 # make screenshots  the pictures of docs/images, with a Chromium
+# make determinism  the same bytes on other architectures, under emulators; compiles for each: minutes
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 
 GO ?= go
@@ -19,7 +20,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race fuzz golden validation speed bench screenshots
+.PHONY: test check format vet fix tidy race fuzz golden validation speed determinism bench screenshots help
 
 test:
 	@$(GO) test ./...
@@ -77,3 +78,9 @@ bench:
 
 screenshots:
 	@GO="$(GO)" ./docs/screenshots.sh
+determinism:
+	@.ci/determinism
+
+# The comment on top of this file.
+help:
+	@sed -n '/^#/p; /^$$/q' Makefile
