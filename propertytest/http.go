@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +30,9 @@ type HTTPCall func(ctx context.Context, client *http.Client, baseURL string) (st
 type HTTPOptions struct {
 	Name   string      // for reports
 	Format wire.Format // of the provider that the code talks to. "": [wire.Plain]
+	// Answer is the text of a whole answer, for code that understands only
+	// certain bodies. "": Hello
+	Answer string
 	// NoStream is for calls that ask for no stream.
 	NoStream bool
 	// Seed draws when each run begins, and with it the jitter of code that
@@ -203,7 +208,11 @@ func (h *httpSuite) fits(n need) bool {
 // parse returns the script of a scenario, with the scenario's limits in it, so
 // that what is reported is all there is.
 func (h *httpSuite) parse(s httpScenario) (*scripted.Script, error) {
-	script, err := scripted.Parse("script", s.text)
+	text := s.text
+	if h.options.Answer != "" {
+		text = strings.ReplaceAll(text, `ok "Hello"`, "ok "+strconv.Quote(h.options.Answer))
+	}
+	script, err := scripted.Parse("script", text)
 	if err != nil {
 		return nil, err
 	}

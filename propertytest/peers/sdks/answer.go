@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/genai"
 
+	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/scripted/wire"
 )
 
@@ -27,24 +28,37 @@ type Model struct {
 	Format wire.Format
 	Stream bool
 	Call   func(ctx context.Context, client *http.Client, url string) (Answer, error)
+
+	Module, Set, Policy string // as of a [Peer]
+	Spec                *verdict.Spec
+}
+
+// text is the call as the suite wants it.
+func (m Model) text(ctx context.Context, client *http.Client, url string) (string, error) {
+	a, err := m.Call(ctx, client, url)
+	return a.Text, err
 }
 
 // Models returns the official SDKs, each with and without a stream.
 func Models() []Model {
-	return []Model{
-		{"openai-go Chat", wire.OpenAIChat, true, openAIChatStream},
-		{"openai-go Chat, no stream", wire.OpenAIChat, false, openAIChat},
-		{"openai-go Responses", wire.OpenAIResponses, true, openAIResponsesStream},
-		{"openai-go Responses, no stream", wire.OpenAIResponses, false, openAIResponses},
-		{"openai-go Azure", wire.AzureOpenAI, true, azureStream},
-		{"openai-go Azure, no stream", wire.AzureOpenAI, false, azureChat},
-		{"anthropic-sdk-go", wire.Anthropic, true, anthropicStream},
-		{"anthropic-sdk-go, no stream", wire.Anthropic, false, anthropicMessage},
-		{"genai", wire.Gemini, true, geminiStream(nil)},
-		{"genai, no stream", wire.Gemini, false, geminiContent(nil)},
-		{"genai with RetryOptions", wire.Gemini, true, geminiStream(new(genai.HTTPRetryOptions))},
-		{"genai with RetryOptions, no stream", wire.Gemini, false, geminiContent(new(genai.HTTPRetryOptions))},
-		{"cohere-go", wire.Cohere, true, cohereStream},
-		{"cohere-go, no stream", wire.Cohere, false, cohereChat},
+	add := func(models *[]Model, m Model, stream, whole func(context.Context, *http.Client, string) (Answer, error)) {
+		m.Stream, m.Call = true, stream
+		*models = append(*models, m)
+		m.Stream, m.Call, m.Name = false, whole, m.Name+", no stream"
+		*models = append(*models, m)
 	}
+	var out []Model
+	openAI := Model{Module: "github.com/openai/openai-go/v3"}
+	openAI.Name, openAI.Format = "openai-go Chat", wire.OpenAIChat
+	add(&out, openAI, openAIChatStream, openAIChat)
+	openAI.Name, openAI.Format = "openai-go Responses", wire.OpenAIResponses
+	add(&out, openAI, openAIResponsesStream, openAIResponses)
+	openAI.Name, openAI.Format = "openai-go Azure", wire.AzureOpenAI
+	add(&out, openAI, azureStream, azureChat)
+	add(&out, Model{Name: "anthropic-sdk-go", Format: wire.Anthropic, Module: "github.com/anthropics/anthropic-sdk-go"}, anthropicStream, anthropicMessage)
+	add(&out, Model{Name: "genai", Format: wire.Gemini, Module: "google.golang.org/genai"}, geminiStream(nil), geminiContent(nil))
+	add(&out, Model{Name: "genai with RetryOptions", Format: wire.Gemini, Module: "google.golang.org/genai", Set: "an empty HTTPRetryOptions"},
+		geminiStream(new(genai.HTTPRetryOptions)), geminiContent(new(genai.HTTPRetryOptions)))
+	add(&out, Model{Name: "cohere-go", Format: wire.Cohere, Module: "github.com/cohere-ai/cohere-go/v2"}, cohereStream, cohereChat)
+	return out
 }

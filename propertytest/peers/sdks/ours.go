@@ -1,0 +1,39 @@
+package sdks
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/retrykit/retrykit/propertytest"
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/retryhttp"
+	"github.com/retrykit/retrykit/scripted/wire"
+)
+
+// ours are the pieces of this project, judged by the policy that they are
+// given: nothing about it is loose.
+func ours() []Peer {
+	strict := func(p retry.Policy) *verdict.Spec {
+		return &verdict.Spec{Policy: p, Lacks: verdict.LooseSpec().Lacks}
+	}
+	out := []Peer{{
+		Name: "retryhttp.Transport", Module: "github.com/retrykit/retrykit", Set: "RetryAmbiguous", Call: ourTransport,
+		HTTPOptions: propertytest.HTTPOptions{Spec: strict(retry.Default())},
+	}}
+	for _, f := range []wire.Format{wire.OpenAIChat, wire.OpenAIResponses, wire.AzureOpenAI, wire.Anthropic, wire.Gemini, wire.Cohere} {
+		out = append(out, Peer{
+			Name: "retry.Model over " + string(f), Module: "github.com/retrykit/retrykit", Call: ourModel(f),
+			HTTPOptions: propertytest.HTTPOptions{Format: f, Spec: strict(retry.Default())},
+		})
+	}
+	return out
+}
+
+func ourTransport(ctx context.Context, client *http.Client, url string) (string, error) {
+	t, err := retryhttp.New(retryhttp.Config{Base: client.Transport, Retry: retry.Config{Policy: retry.Default()}, RetryAmbiguous: true})
+	if err != nil {
+		return "", err
+	}
+	return finish((&http.Client{Transport: t}).Do(post(ctx, url)))
+}
