@@ -6,12 +6,15 @@
 # make speed   measure the fleet simulation; writes simulate/fleet/SPEED.txt
 # make screenshots  the pictures of docs/images, with a Chromium
 # make determinism  the same bytes on other architectures, under emulators; compiles for each: minutes
+# make scoreboard  write docs/scoreboard.md: what SDKs and retry libraries do in bad weather; half a minute after compiling
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 
 GO ?= go
 
-# Every module of this repository, the nested ones too.
-modules = $(sort $(dir $(shell git ls-files 'go.mod' '*/go.mod')))
+# Every module of this repository, the nested ones too. One that needs a newer
+# Go is left out and says so.
+modules = $(shell for m in $$(git ls-files 'go.mod' '*/go.mod' | xargs -n1 dirname | sort); do \
+	if (cd $$m && $(GO) list -m 2>&1) | grep -q 'requires go >='; then echo "$$m: skipped, it needs a newer Go than $$($(GO) env GOVERSION)" >&2; else echo $$m; fi; done)
 
 # Properties run from a fixed seed and with more cases than by default, and
 # leave no files behind. The cache does not know these variables, hence -count.
@@ -20,7 +23,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race fuzz golden validation speed determinism bench screenshots help
+.PHONY: scoreboard test check format vet fix tidy race fuzz golden validation speed determinism bench screenshots help
 
 test:
 	@$(GO) test ./...
@@ -84,3 +87,8 @@ determinism:
 # The comment on top of this file.
 help:
 	@sed -n '/^#/p; /^$$/q' Makefile
+
+# The versions are those that go.mod pins; the schedules in its source are
+# checked first.
+scoreboard:
+	@cd propertytest/peers/sdks && $(GO) test -count=1 -run 'TestSchedules|TestScoreboard' . -update

@@ -144,7 +144,7 @@ var httpScenarios = []httpScenario{
 	{text: `401 x3`},
 	{text: `404 x3`},
 	{text: `429 type=insufficient_quota code=insufficient_quota x3`, needs: quotas},
-	{text: `503 forever`},
+	{text: `503 forever`, deadline: time.Hour + time.Nanosecond},
 	{text: `ok "Hel" 529 type=overloaded_error; ok "Hello"`, needs: streaming},
 	{text: `ok "Hel" transient; ok "Hello"`, needs: streaming},
 	{text: `ok "Hel" cut; ok "Hello"`, needs: streaming},

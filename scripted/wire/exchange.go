@@ -154,7 +154,8 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 	}
 	i := x.attempt.record(e)
 	x.head(s.Status)
-	if s.Stall {
+	stall := s.Stall && x.r.Method != http.MethodHead // which has no body to stall
+	if stall {
 		x.write(body[:len(body)/2])
 	} else {
 		x.write(body)
@@ -162,7 +163,7 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 	if x.gone() {
 		x.attempt.left(i)
 	}
-	if s.Stall {
+	if stall {
 		x.hang(nil)
 		panic(http.ErrAbortHandler)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net/http"
 	neturl "net/url"
 	"strconv"
@@ -59,8 +60,8 @@ func libraries() []Peer {
 			Call: failsafeFunc, HTTPOptions: propertytest.HTTPOptions{Spec: plainly()}},
 		{Name: "resty v2", Module: "github.com/go-resty/resty/v2", Set: "SetRetryCount(3), a condition for 429 and 5xx", Policy: "Retry-After only through a callback",
 			Call: restyTwo, HTTPOptions: propertytest.HTTPOptions{Spec: deaf()}},
-		{Name: "resty v3", Module: "resty.dev/v3", Set: "SetRetryCount(3), SetRetryAllowNonIdempotent", Call: restyThree},
-		{Name: "cenkalti/backoff v5", Module: "github.com/cenkalti/backoff/v5", Set: "RetryAfter in seconds and Permanent by the caller", Call: cenkalti},
+		{Name: "resty v3", Module: "resty.dev/v3", Set: "SetRetryCount(3), SetRetryAllowNonIdempotent, its conditions for 429 and 5xx", Call: restyThree},
+		{Name: "cenkalti/backoff v5", Module: "github.com/cenkalti/backoff/v5", Set: "RetryAfter and Permanent by the caller", Call: cenkalti},
 		{Name: "avast/retry-go v5", Module: "github.com/avast/retry-go/v5", Set: "Context, Unrecoverable by the caller", Policy: "retries functions: no header",
 			Call: avastRetry, HTTPOptions: propertytest.HTTPOptions{Spec: deaf()}},
 		{Name: "sethvargo/go-retry", Module: "github.com/sethvargo/go-retry", Set: "3 retries, exponential from 1 s, RetryableError by the caller", Policy: "retries functions: no header",
@@ -70,7 +71,7 @@ func libraries() []Peer {
 		{Name: "k8s wait", Module: "k8s.io/apimachinery", Set: "client-go's DefaultBackoff", Policy: "retries functions: no header",
 			Call: k8sWait, HTTPOptions: propertytest.HTTPOptions{Spec: deaf()}},
 		{Name: "k8s client-go", Module: "k8s.io/client-go", Call: k8sClient},
-		{Name: "stripe-go", Module: "github.com/stripe/stripe-go/v85", Policy: "does not look at Retry-After", Call: stripeRaw,
+		{Name: "stripe-go", Module: "github.com/stripe/stripe-go/v85", Policy: "does not look at Retry-After; its errors are JSON, and those here are plain text", Call: stripeRaw,
 			HTTPOptions: propertytest.HTTPOptions{Spec: deaf(), Answer: "{}"}},
 		{Name: "minio-go", Module: "github.com/minio/minio-go/v7", Policy: "does not look at Retry-After", Call: minioBucket, HTTPOptions: propertytest.HTTPOptions{Spec: deaf()}},
 		{Name: "slack-go", Module: "github.com/slack-go/slack", Set: "OptionRetry(3)", Call: slackAuth, HTTPOptions: propertytest.HTTPOptions{Answer: `{"ok":true}`}},
@@ -95,18 +96,19 @@ func post(ctx context.Context, url string) *http.Request {
 	return r
 }
 
-// finish reads an answer to its end. A refusal is an error.
+// finish reads an answer to its end. A refusal is an error, whose body is not
+// read: it may not end.
 func finish(resp *http.Response, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		return "", &statusError{resp.StatusCode, resp.Header.Get("Retry-After")}
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return "", err
-	}
-	if resp.StatusCode >= 400 {
-		return "", &statusError{resp.StatusCode, resp.Header.Get("Retry-After")}
 	}
 	return string(body), nil
 }
@@ -197,7 +199,8 @@ func (quiet) Warnf(string, ...any)  {}
 func (quiet) Debugf(string, ...any) {}
 
 func restyThree(ctx context.Context, client *http.Client, url string) (string, error) {
-	c := resty.NewWithClient(client).SetRetryCount(3).SetRetryAllowNonIdempotent(true).SetLogger(quiet{})
+	c := resty.NewWithClient(client).SetRetryCount(3).SetRetryAllowNonIdempotent(true).SetLogger(quiet{}).
+		AddRetryConditions(resty.RetryConditionStatusTooManyRequests, resty.RetryConditionStatus5XX)
 	defer c.Close()
 	resp, err := c.R().SetContext(ctx).SetBody(question).Post(url + "/v1/answers")
 	if err != nil {
@@ -217,8 +220,11 @@ func cenkalti(ctx context.Context, client *http.Client, url string) (string, err
 		case err != nil && !transient(err):
 			return "", backoff.Permanent(err)
 		case errors.As(err, &s):
-			if seconds, bad := strconv.Atoi(s.retryAfter); bad == nil {
+			if seconds, bad := strconv.Atoi(s.retryAfter); bad == nil && seconds >= 0 {
 				return "", backoff.RetryAfter(seconds)
+			}
+			if date, bad := http.ParseTime(s.retryAfter); bad == nil {
+				return "", backoff.RetryAfter(max(int(math.Ceil(time.Until(date).Seconds())), 0))
 			}
 		}
 		return text, err

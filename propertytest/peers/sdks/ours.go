@@ -12,10 +12,13 @@ import (
 )
 
 // ours are the pieces of this project, judged by the policy that they are
-// given: nothing about it is loose.
+// given. A wait may be longer: reading what is left of a refusal takes time,
+// and a date is read against the server's clock, which counts seconds.
 func ours() []Peer {
 	strict := func(p retry.Policy) *verdict.Spec {
-		return &verdict.Spec{Policy: p, Lacks: verdict.LooseSpec().Lacks}
+		s := verdict.LooseSpec()
+		s.Policy = p
+		return &s
 	}
 	out := []Peer{{
 		Name: "retryhttp.Transport", Module: "github.com/retrykit/retrykit", Set: "RetryAmbiguous", Call: ourTransport,

@@ -14,7 +14,8 @@ type Peer struct {
 	Module string // path of its module
 	Set    string // what is set that is off or missing by default; "": nothing
 	Policy string // what it says of itself that a verdict turns on; "": nothing
-	Call   propertytest.HTTPCall
+	Schedule
+	Call propertytest.HTTPCall
 	propertytest.HTTPOptions
 }
 
@@ -49,6 +50,7 @@ func Peers() []Peer {
 	out = append(out, ours()...)
 	for i := range out {
 		out[i].HTTPOptions.Name = out[i].Name
+		out[i].Schedule = schedules[out[i].Name]
 		if out[i].Format == "" {
 			out[i].Format = wire.Plain
 		}
