@@ -20,6 +20,14 @@ func TestScenarios(t *testing.T) {
 	propertytest.Files(t, "testdata/*.txtar")
 }
 
+func TestTheArchiveIsFormatted(t *testing.T) {
+	text, err := os.ReadFile("testdata/suite.txtar")
+	require.NoError(t, err)
+	formatted, err := scripted.FormatFile("suite.txtar", string(text))
+	require.NoError(t, err)
+	assert.Equal(t, formatted, string(text))
+}
+
 // corpus returns every scenario with its text.
 func corpus(t *testing.T) map[string]*scripted.Script {
 	t.Helper()
