@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
@@ -74,7 +73,7 @@ func (f *fleetFlags) run(c *cobra.Command, file string) error {
 	if c.Flags().Changed("seed") {
 		in.Seed = &f.seed
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	ctx, stop := interruptible(c)
 	defer stop()
 	d, result, err := in.document(ctx, c)
 	if err != nil {

@@ -170,6 +170,7 @@ func (v fleetView) verdict(d diagnosis) report.Verdict {
 		}
 		out.Text += fmt.Sprintf(" %d of %d end collapsed (95 %% interval: %s to %s).", c.Hits, c.Of, tty.Percent(c.Low), tty.Percent(c.High))
 	}
+	out.Unasked = len(v.result.Checks) == 0
 	if !v.result.OK() {
 		failed := 0
 		for _, c := range v.result.Checks {

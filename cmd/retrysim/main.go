@@ -1,10 +1,16 @@
 // Command retrysim plays failures against retry policies, on virtual time.
 //
-//	retrysim schedule POLICY when each attempt happens
-//	retrysim run FILE|-      one script through the real decorator
-//	retrysim check PATH...   scenarios, and whether what they expect comes true
-//	retrysim fmt [PATH...]   format scripts
-//	retrysim serve PATH      scripts as a provider's API, in real time
+//	retrysim schedule POLICY  when each attempt happens
+//	retrysim run FILE|-       one script through the real decorator
+//	retrysim fleet FILE|-     many clients, one server, an outage
+//	retrysim compare FILE     policies in the same weather; or two saved results
+//	retrysim sweep FILE       a scenario at many loads
+//	retrysim check PATH...    scenarios, and whether what they expect comes true
+//	retrysim fuzz POLICY      a script with which a policy fails its goals
+//	retrysim replay FILE      a saved result or a trace, done again
+//
+// and more: retrysim --help lists them. Each result can be written as text,
+// JSON, CSV, Markdown, a picture or a page.
 //
 // Results go to standard output, messages to standard error. The exit status
 // is 0 when the command did its work and every expectation held, 1 when an
@@ -56,7 +62,12 @@ var errInterrupted = errors.New("interrupted")
 type ioError struct{ error }
 
 // run is main with everything it touches as arguments.
-func run(args []string, in io.Reader, out, msg io.Writer) (status int) {
+func run(args []string, in io.Reader, out, msg io.Writer) int {
+	return runContext(context.Background(), args, in, out, msg)
+}
+
+// runContext is run until a context ends, as if the user interrupted.
+func runContext(ctx context.Context, args []string, in io.Reader, out, msg io.Writer) (status int) {
 	defer func() {
 		if bug := recover(); bug != nil {
 			fmt.Fprintf(msg, "retrysim: this is a bug in retrysim %s, please report it with the command line: %v\n%s", report.Version(), bug, debug.Stack())
@@ -68,14 +79,14 @@ func run(args []string, in io.Reader, out, msg io.Writer) (status int) {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(msg)
-	err := root.ExecuteContext(context.Background())
+	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFailed):
 		return exitFailed
 	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(msg, "retrysim: interrupted; this is what was finished")
+		fmt.Fprintln(msg, "retrysim: interrupted; what was finished is written")
 		return exitInterrupted
 	}
 	fmt.Fprintf(msg, "retrysim: %v\n", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +39,14 @@ const (
 	progressEvery = 100 * time.Millisecond
 )
 
+// interruptible returns the command's context, which ends when the user
+// interrupts. The second time kills.
+func interruptible(c *cobra.Command) (ctx context.Context, stop func()) {
+	ctx, stop = signal.NotifyContext(c.Context(), os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
 // newProgress watches so many runs of a scenario.
 func newProgress(c *cobra.Command, runs int, each time.Duration) *progress {
 	p := &progress{runs: runs, each: each, began: time.Now(), style: styleOf(c, c.ErrOrStderr())}
@@ -69,16 +79,19 @@ func (p *progress) show(now time.Time, at time.Duration, events int64) {
 // how long it will take.
 func (p *progress) line(elapsed, at time.Duration, events int64) string {
 	share := (float64(p.done) + float64(at)/float64(max(p.each, 1))) / float64(max(p.runs, 1))
-	share = min(max(share, .001), 1)
+	share = min(max(share, 1e-12), 1)
 	const width = 20
 	bar := strings.Repeat("█", int(share*width)) + strings.Repeat("·", width-int(share*width))
-	rest := time.Duration(float64(elapsed) * (1 - share) / share).Round(time.Second)
+	rest := "days"
+	if left := float64(elapsed) * (1 - share) / share; left < float64(48*time.Hour) {
+		rest = time.Duration(left).Round(time.Second).String()
+	}
 	perSecond := float64(p.past+events) / elapsed.Seconds()
 	runs := ""
 	if p.runs > 1 {
 		runs = fmt.Sprintf("run %d of %d  ", min(p.done+1, p.runs), p.runs)
 	}
-	return fmt.Sprintf("%s%v of %v virtual  %s  %.1fM events/s  eta %v", runs, tty.Short(at.Round(100*time.Millisecond)), p.each, bar, perSecond/1e6, rest)
+	return fmt.Sprintf("%s%v of %v virtual  %s  %.1fM events/s  eta %s", runs, tty.Short(at.Round(100*time.Millisecond)), p.each, bar, perSecond/1e6, rest)
 }
 
 // next says that a run is over.

@@ -81,6 +81,7 @@ func (in runInput) play() (*report.Document, *simulate.Run, error) {
 	}
 	for _, c := range played.Calls {
 		g := gantt(played, c)
+		g.Deadline = script.TotalTimeout
 		if c.Attempts > 0 {
 			d.Charts = append(d.Charts, g)
 		}

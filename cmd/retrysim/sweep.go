@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"os/signal"
 	"runtime"
 	"slices"
 	"strconv"
@@ -96,7 +94,7 @@ func (f *sweepFlags) run(c *cobra.Command, file string) error {
 			return errors.New("sweep: a staircase is one run for each policy and is not split (leave out --shard)")
 		}
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	ctx, stop := interruptible(c)
 	defer stop()
 	d, err := in.document(ctx, c, part, parts)
 	if err != nil {
@@ -106,7 +104,13 @@ func (f *sweepFlags) run(c *cobra.Command, file string) error {
 	if f.shard != "" {
 		d.Command = append(d.Command, "--shard", f.shard)
 	}
-	return f.outputFlags.write(c, d)
+	if err := f.outputFlags.write(c, d); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return nil
 }
 
 func (f *sweepFlags) input(c *cobra.Command, file string) (sweepInput, error) {
@@ -274,7 +278,11 @@ func (in sweepInput) document(ctx context.Context, c *cobra.Command, part, parts
 	if parts > 1 {
 		return in.partDocument(cells, part, parts), nil
 	}
-	return sweepView{in: in, scenario: sc, cells: cells}.document(), nil
+	d := sweepView{in: in, scenario: sc, cells: cells}.document()
+	if ctx.Err() != nil {
+		d.Verdict.Text = fmt.Sprintf("Interrupted after %d of %d runs. ", finished(cells), len(cells)*in.Runs) + d.Verdict.Text
+	}
+	return d, nil
 }
 
 // play runs the replicates of a part: the flattened index of cell and run, cut
@@ -321,13 +329,27 @@ func (in sweepInput) play(ctx context.Context, c *cobra.Command, sc fleet.Scenar
 	}
 	close(jobs)
 	group.Wait()
+	missing := false
 	for k, run := range results {
 		if run == nil {
-			return nil, errInterrupted // a part of a sweep that lacks runs would be merged into a lie
+			missing = true
+			continue
 		}
 		cells[(from+k)/in.Runs].add(run)
 	}
+	if missing && (parts > 1 || finished(cells) == 0) {
+		return nil, errInterrupted // a part that lacks runs would be merged into a lie
+	}
 	return cells, nil
+}
+
+// finished returns how many runs the cells have.
+func finished(cells []cell) int {
+	n := int64(0)
+	for _, c := range cells {
+		n += c.Runs
+	}
+	return int(n)
 }
 
 // replaySweep runs a saved sweep again.

@@ -97,9 +97,9 @@ func TestCells(t *testing.T) {
 		got = append(got, g.Cell(i, 30))
 	}
 	assert.Equal(t, []string{
-		"█·",
-		"  ██████████········",
-		"                    █",
+		"█·                           │",
+		"  ██████████········         │",
+		"                    █        │",
 	}, got)
 
 	b := bands()

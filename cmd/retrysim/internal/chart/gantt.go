@@ -87,6 +87,11 @@ func (g Gantt) Cell(row, width int) string {
 			}
 		}
 	}
+	if g.Deadline > 0 {
+		if i := column(g.Deadline, g.end(), width); line[i] == ' ' {
+			line[i] = '│'
+		}
+	}
 	return strings.TrimRight(string(line), " ")
 }
 

@@ -51,6 +51,9 @@ type Document struct {
 type Verdict struct {
 	Mark Mark
 	Text string
+	// Unasked says that nobody asked for a judgement: the mark is what the
+	// reader sees, and nothing fails for it.
+	Unasked bool
 }
 
 // Mark says how a verdict or a check came out.
@@ -138,7 +141,7 @@ func (d *Document) JSON() ([]byte, error) {
 		Schema: Schema(d.Kind), Tool: tool{"retrysim", Version()}, Command: d.Command,
 		Verdict: verdict{Text: d.Verdict.Text}, Checks: orEmpty(d.Checks), Hints: orEmpty(d.Hints),
 	}
-	if d.Verdict.Mark != None {
+	if d.Verdict.Mark != None && !d.Verdict.Unasked {
 		ok := d.Verdict.Mark != Bad
 		e.Verdict.OK = &ok
 	}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
+	"github.com/retrykit/retrykit/simulate/fleet"
+)
+
+// The line comes after half a second and ten times a second at most, is one
+// line, and goes away.
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	began := time.Unix(1000, 0)
+	p := &progress{out: &out, runs: 4, each: 90 * time.Second, began: began}
+	p.show(began.Add(499*time.Millisecond), 10*time.Second, 100_000)
+	assert.Empty(t, out.String())
+	p.show(began.Add(500*time.Millisecond), 45*time.Second, 500_000)
+	assert.Equal(t, "\rrun 1 of 4  45s of 1m30s virtual  ██··················  1.0M events/s  eta 4s\x1b[K", out.String())
+	out.Reset()
+	p.show(began.Add(599*time.Millisecond), 46*time.Second, 510_000)
+	assert.Empty(t, out.String(), "too soon after the last")
+	p.next(1_000_000)
+	p.next(1_000_000)
+	p.show(began.Add(2*time.Second), 0, 0)
+	assert.Equal(t, "\rrun 3 of 4  0s of 1m30s virtual  ██████████··········  1.0M events/s  eta 2s\x1b[K", out.String())
+	out.Reset()
+	p.clear()
+	assert.Equal(t, "\r\x1b[K", out.String())
+
+	// Who is no terminal sees nothing, not even the clearing.
+	var none progress
+	none.clear()
+	assert.Equal(t, t.Context(), none.watch(t.Context()))
+}
+
+const long = `fleet for=10000h every=1h
+arrive poisson rate=1000/s
+server workers=100 service=10ms
+`
+
+// An interrupt prints what was finished and ends with 130.
+func TestInterrupt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "long.retry")
+	require.NoError(t, os.WriteFile(file, []byte(long), 0o666))
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"fleet", file}, "Interrupted at "},
+		{[]string{"compare", file, "-p", "off", "-p", "default"}, ""}, // nothing is finished
+		{[]string{"sweep", file}, ""},
+		{[]string{"sweep", file, "--shard", "1/2"}, ""},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var out, msg bytes.Buffer
+		done := make(chan int)
+		go func() { done <- runContext(ctx, tt.args, nil, &out, &msg) }()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		cancel()
+		assert.Equal(t, exitInterrupted, <-done, "%v: %s", tt.args, msg.String())
+		assert.Equal(t, "retrysim: interrupted; what was finished is written\n", msg.String())
+		if tt.want == "" {
+			assert.Empty(t, out.String())
+		} else {
+			assert.Contains(t, out.String(), tt.want)
+		}
+	}
+}
+
+// A sweep that is interrupted has what was finished, and says how much that is.
+func TestInterruptedSweep(t *testing.T) {
+	in := sweepInput{Variants: []variant{{Name: "a"}}, Loads: []int64{500_000, 1_000_000}, Runs: 2}
+	cells := in.cells()
+	cells[0] = cell{Load: 500_000, Policy: "a", Runs: 1, Calls: 50, Succeeded: 40, Attempts: 60}
+	assert.Equal(t, 1, finished(cells))
+	d := sweepView{in: in, scenario: fleet.Scenario{Horizon: 10 * time.Second}, cells: cells}.document()
+	text := d.Text(tty.Style{Width: 100})
+	assert.Contains(t, text, "50 %")
+	assert.Contains(t, text, "0 of 0", "a load that was not run")
+}
