@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/retrykit/retrykit/fakeclock"
@@ -759,6 +760,44 @@ func TestRandomPrograms(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The programs say something: each kind of operation and of case is drawn, some
+// statements wait and some do not, and either kind of case ends them.
+func TestRandomProgramsAreVaried(t *testing.T) {
+	seen := make(map[string]int)
+	everything := generator{kept: true, std: true, ambiguous: true, inline: true, bare: true}
+	programs := rapid.Custom(everything.draw)
+	for seed := range 1000 {
+		p := programs.Example(seed)
+		before := ""
+		for i, o := range p.ops {
+			seen[string(o.verb)]++
+			result, after, _ := strings.Cut(p.want[i], " at ")
+			after, _, _ = strings.Cut(after, ";")
+			if o.verb == opSelect {
+				for _, c := range o.cases {
+					seen["case "+c.kind]++
+				}
+				kind, _, _ := strings.Cut(result, " ")
+				seen[fmt.Sprintf("context %t, waited %t, cases %d", kind == "context", after != before, len(o.cases))]++
+			}
+			before = after
+		}
+	}
+	for _, v := range []verb{opSleep, opSleepCtx, opTimer, opTicker, opKeep, opStop, opReset, opTimeout, opCancelable, opStdChild, opCancel, opCancelIn, opPoll} {
+		require.Positive(t, seen[string(v)], v)
+	}
+	for _, kind := range []string{"timer", "kept", "context", "after", "new timer"} {
+		require.Positive(t, seen["case "+kind], kind)
+	}
+	for _, context := range []bool{true, false} {
+		for _, waited := range []bool{true, false} {
+			for cases := 1; cases <= 3; cases++ {
+				require.Positive(t, seen[fmt.Sprintf("context %t, waited %t, cases %d", context, waited, cases)], "context %t, waited %t, cases %d", context, waited, cases)
+			}
+		}
 	}
 }
 
