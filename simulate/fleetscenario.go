@@ -293,9 +293,6 @@ func (b *builder) change(d *scripted.Decl) fleet.Change {
 	switch d.Word {
 	case "policy":
 		c.Kind, c.Policy = fleet.SetPolicy, d.Policy()
-		if c.Policy.AttemptTimeout == 0 {
-			c.Policy.AttemptTimeout = b.script.AttemptTimeout
-		}
 	case "retries":
 		c.Kind = fleet.RetriesOff
 	case "shed":

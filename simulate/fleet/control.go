@@ -132,8 +132,10 @@ func (c *Change) begin(s *sim) {
 		}
 		switch c.Kind {
 		case SetPolicy:
-			g.kept = c.Policy
-			s.setPolicy(g, c.Policy)
+			p := c.Policy
+			p.AttemptTimeout = cmp.Or(p.AttemptTimeout, g.kept.AttemptTimeout)
+			g.kept = p
+			s.setPolicy(g, p)
 		case SetLimit:
 			s.setLimit(i, c.Limit)
 		case RetriesOff:

@@ -216,7 +216,7 @@ type Change struct {
 	Kind   ChangeKind
 	At     time.Duration
 	Group  string       // whose policy, limit or retries; "": of all groups
-	Policy retry.Policy // of SetPolicy
+	Policy retry.Policy // of SetPolicy; without an AttemptTimeout it keeps the one in force
 	Limit  Limit        // of SetLimit
 	Share  Share        // of Shed: turned away; of Scale: the capacity; of Ramp: admitted at first
 	Below  int          // of Shed: only of requests whose priority is lower; 0: all
