@@ -377,3 +377,21 @@ func TestBinding(t *testing.T) {
 	}
 	assert.Equal(t, []string{"large: limit 1, 99", "long: limit 2, 9", "paced: pace 0, 169", "fine:  0, 0"}, got)
 }
+
+// An outer layer remembers its own last wait: after one of up to 3 s it may
+// wait for up to 9 s, which a layer that forgot would never do.
+func TestOuterLayerRemembersItsWait(t *testing.T) {
+	sc := Scenario{
+		Horizon: time.Minute,
+		Groups: []Group{{
+			Arrivals: []Arrival{{Kind: Burst, Size: 500}}, Policy: fixed(2),
+			Outer: []retry.Policy{{MaxAttempts: 3, BaseDelay: time.Second, Jitter: retry.JitterDecorrelated}},
+		}},
+		Server: Server{Failure: Whole},
+	}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, int64(500*6), r.Total.Attempts())
+	assert.Greater(t, r.Groups[0].GaveUp.Max(), 9*time.Second)
+	assert.Less(t, r.Groups[0].GaveUp.Max(), 12*time.Second)
+}
