@@ -67,6 +67,28 @@ func SimulatedSeries(run *fleet.Result, name string) (s Series, ok bool) {
 	return s, true
 }
 
+// RecordedSeries returns what a recording says in steps of an interval: the
+// calls that began in each, and those that were answered in it.
+func RecordedSeries(log []fleet.Record, interval time.Duration) []Series {
+	calls, answers := make(map[int64]int64), make(map[int64]int64)
+	last := int64(0)
+	for _, r := range log {
+		began, ended := int64(r.At/interval), int64((r.At+r.Latency)/interval)
+		calls[began]++
+		if r.Answered {
+			answers[ended]++
+		}
+		last = max(last, began, ended)
+	}
+	out := []Series{{Name: "calls"}, {Name: "succeeded"}}
+	for k := range last + 1 {
+		start := time.Duration(k) * interval
+		out[0].Values = append(out[0].Values, SeriesValue{start, calls[k]})
+		out[1].Values = append(out[1].Values, SeriesValue{start, answers[k]})
+	}
+	return out
+}
+
 // ReadSeries reads measured series from CSV with a header: start_ns, the
 // beginning of each interval since the start of the run, and a column for each
 // of [SeriesNames] that was measured. A cell may be empty.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,6 +53,26 @@ func TestOverlay(t *testing.T) {
 	require.NoError(t, err)
 	_, err = simulate.Overlay(run, off)
 	assert.ErrorContains(t, err, "calls has no interval in common with the run, whose steps are 1s")
+}
+
+// What was recorded, replayed on a server that takes as long as it took, lies
+// on the recording.
+func TestARecordingLiesOnItself(t *testing.T) {
+	const csv = "time_ns,latency_ns,status\n0,500000000,200\n100,500000000,200\n1200000000,500000000,200\n2700000000,500000000,200\n"
+	log, err := simulate.ReadRecording("r.csv", strings.NewReader(csv))
+	require.NoError(t, err)
+	recorded := simulate.RecordedSeries(log, time.Second)
+	require.Len(t, recorded, 2)
+	assert.Equal(t, []simulate.SeriesValue{{Start: 0, Value: 2}, {Start: time.Second, Value: 1}, {Start: 2 * time.Second, Value: 1}, {Start: 3 * time.Second, Value: 0}}, recorded[0].Values)
+	r, err := simulate.RunFleet(t.Context(), parse(t, "fleet for=5s; arrive recording file=r.csv; server service=500ms"),
+		simulate.FleetOptions{Files: fstest.MapFS{"r.csv": {Data: []byte(csv)}}})
+	require.NoError(t, err)
+	over, err := simulate.Overlay(r.Runs[0], recorded)
+	require.NoError(t, err)
+	for _, o := range over {
+		assert.Zero(t, o.Error, o.Name)
+		assert.Equal(t, 4, o.Intervals)
+	}
 }
 
 func ExampleOverlay() {

@@ -90,7 +90,7 @@ func record(row map[string]string) (rec fleet.Record, session string, err error)
 		return rec, "", errors.New("there is no time_ns")
 	}
 	rec.At, rec.Latency = time.Duration(at), time.Duration(latency)
-	rec.Recovered = row["status"] == "" || status/100 == 2
+	rec.Answered = row["status"] == "" || status/100 == 2
 	return rec, row["session"], nil
 }
 

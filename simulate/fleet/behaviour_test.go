@@ -395,3 +395,80 @@ func TestOuterLayerRemembersItsWait(t *testing.T) {
 	assert.Greater(t, r.Groups[0].GaveUp.Max(), 9*time.Second)
 	assert.Less(t, r.Groups[0].GaveUp.Max(), 12*time.Second)
 }
+
+// The answer of an earlier call is no answer to this one.
+func TestALateAnswerIsItsOwnCalls(t *testing.T) {
+	sc := Scenario{
+		Horizon: 4 * time.Second,
+		Groups: []Group{{
+			Arrivals:   []Arrival{{Kind: Closed, Think: Fixed(100 * time.Millisecond)}},
+			Policy:     retry.Policy{MaxAttempts: 1, AttemptTimeout: time.Second},
+			LateCounts: true,
+		}},
+		Server: Server{Service: Fixed(1500 * time.Millisecond)},
+	}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Zero(t, r.Total.Succeeded)
+	assert.Equal(t, int64(3), r.Total.ServedLate)
+}
+
+// A probe of a half-open circuit that its call's deadline ends makes room for
+// another.
+func TestAnAbandonedProbe(t *testing.T) {
+	sc := Scenario{
+		Horizon: 20 * time.Second,
+		Groups: []Group{{
+			Arrivals: []Arrival{{Kind: Uniform, Steps: []Step{{Rate: 10 * PerSecond}}}},
+			Policy:   fixed(1), Deadline: 500 * time.Millisecond,
+			Limit: Limit{Breaker: &retry.Breaker{Failures: 1, OpenFor: 2 * time.Second}},
+		}},
+		Server: Server{Workers: 10, Service: Fixed(10 * time.Millisecond)},
+		Faults: []Fault{{Kind: Refusal, For: time.Second}, {Kind: Outage, From: time.Second, For: 5 * time.Second}},
+	}
+	sc.Server.Queue = 1000
+	sc.Server.DropExpired = true
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), r.Total.Refused)
+	assert.Positive(t, r.Total.Expired, "probes in the outage")
+	assert.Equal(t, int64(10), r.Series[10].Succeeded, "closed again")
+}
+
+// A refusal that tells how long is still one for asking too much, which some
+// budgets price differently.
+func TestAToldRefusalIsThrottling(t *testing.T) {
+	for _, tell := range []bool{false, true} {
+		sc := Scenario{
+			Horizon: 10 * time.Second,
+			Groups: []Group{{
+				Arrivals: []Arrival{{Kind: Burst, Size: 2}},
+				Policy:   retry.Policy{MaxAttempts: 3, BaseDelay: time.Second},
+				Limit:    Limit{Budget: &retry.Budget{Capacity: 5 * retry.Token, Cost: 9 * retry.Token, ThrottleCost: retry.Token}},
+			}},
+			Limiters: []Limiter{{Kind: FixedWindow, Limit: 1, Window: time.Second, Tell: tell}},
+		}
+		r, err := Run(context.Background(), sc, 1)
+		require.NoError(t, err)
+		assert.Equal(t, int64(2), r.Total.Succeeded, tell)
+	}
+}
+
+// An attempt ends with its own timeout, or with the call's deadline if that is
+// sooner.
+func TestTheSoonerOfTimeoutAndDeadline(t *testing.T) {
+	sc := Scenario{
+		Horizon: 10 * time.Second,
+		Groups: []Group{{
+			Arrivals: []Arrival{{Kind: Burst, Size: 1}}, Deadline: 1500 * time.Millisecond,
+			Policy: retry.Policy{MaxAttempts: 9, AttemptTimeout: time.Second},
+		}},
+		Server: Server{Service: Fixed(time.Minute)},
+	}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, int64(2), r.Total.Attempts())
+	assert.Equal(t, int64(2), r.Total.TimedOut)
+	assert.Equal(t, int64(1), r.Total.Expired)
+	assert.Equal(t, 1500*time.Millisecond, r.LastEnd)
+}

@@ -121,11 +121,11 @@ type Step struct {
 
 // Record is one call of a recording.
 type Record struct {
-	At        time.Duration
-	Session   int // from 0
-	In, Out   int64
-	Latency   time.Duration // how long it took
-	Recovered bool          // it was answered
+	At       time.Duration
+	Session  int // from 0
+	In, Out  int64
+	Latency  time.Duration // how long it took
+	Answered bool          // with a result
 }
 
 // Server is what the clients call.
