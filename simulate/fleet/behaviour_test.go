@@ -472,3 +472,16 @@ func TestTheSoonerOfTimeoutAndDeadline(t *testing.T) {
 	assert.Equal(t, int64(1), r.Total.Expired)
 	assert.Equal(t, 1500*time.Millisecond, r.LastEnd)
 }
+
+// Each request in service makes the next one slower.
+func TestLoadDependentService(t *testing.T) {
+	sc := Scenario{
+		Horizon: 10 * time.Second,
+		Groups:  []Group{{Arrivals: []Arrival{{Kind: Burst, Size: 3}}, Policy: fixed(1)}},
+		Server:  Server{Service: Fixed(time.Second), PerConcurrent: 100 * time.Millisecond},
+	}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, int64(3600*time.Millisecond), r.Total.Busy, "1.1, 1.2 and 1.3 s")
+	assert.Equal(t, 1300*time.Millisecond, r.LastEnd)
+}
