@@ -195,7 +195,7 @@ func TestServeMistakes(t *testing.T) {
 // Abuse: clients that send a byte now and then, clients that vanish, more
 // connections than anybody needs. The server goes on for those who behave.
 func TestServeUnderAbuse(t *testing.T) {
-	s := serve(t, script(t, "a.retry", `ok "Hello" pause 20ms "you" x1000`), "--calls", "1", "--format", "openai-chat")
+	s := serve(t, script(t, "a.retry", `ok "Hello" pause 500ms "you" x1000`), "--calls", "1", "--format", "openai-chat")
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", s.ready.Addr)
 		if err != nil {
@@ -234,7 +234,7 @@ func TestServeUnderAbuse(t *testing.T) {
 	slow := dial()
 	require.NotNil(t, slow)
 	fmt.Fprint(slow, "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-")
-	for range 20 { // they go in the middle of an answer
+	for range 20 { // they go in the middle of an answer, which takes longer than a busy machine takes to hang up
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		r, err := http.NewRequestWithContext(ctx, "POST", s.ready.URL+"/v1/chat/completions", strings.NewReader(chat[:len(chat)-1]+`,"stream":true}`))
 		require.NoError(t, err)

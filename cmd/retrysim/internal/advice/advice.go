@@ -5,6 +5,8 @@ package advice
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
@@ -163,12 +165,9 @@ func attempts(n int) string {
 // Number writes the number of an attempt: in stacked policies that of each,
 // the outermost first.
 func Number(a simulate.AttemptTimes) string {
-	s := ""
+	words := make([]string, len(a.Path))
 	for i, n := range a.Path {
-		if i > 0 {
-			s += "."
-		}
-		s += fmt.Sprint(n)
+		words[i] = strconv.Itoa(n)
 	}
-	return s
+	return strings.Join(words, ".")
 }
