@@ -6,6 +6,7 @@
 # make speed   measure the fleet simulation; writes simulate/fleet/SPEED.txt
 # make screenshots  the pictures of docs/images, with a Chromium
 # make determinism  the same bytes on other architectures, under emulators; compiles for each: minutes
+# make npm     the SDKs of OpenAI and Anthropic for JavaScript against retrysim serve; needs Node.js
 # make scoreboard  write docs/scoreboard.md: what SDKs and retry libraries do in bad weather; half a minute after compiling
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 
@@ -23,7 +24,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: scoreboard test check format vet fix tidy race fuzz golden validation speed determinism bench screenshots help
+.PHONY: npm scoreboard test check format vet fix tidy race fuzz golden validation speed determinism bench screenshots help
 
 test:
 	@$(GO) test ./...
@@ -92,3 +93,10 @@ help:
 # checked first.
 scoreboard:
 	@cd propertytest/peers/sdks && $(GO) test -count=1 -run 'TestSchedules|TestScoreboard' . -update
+
+# The SDKs are installed outside the repository, and removed again.
+npm:
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then echo "npm: skipped, there is no Node.js"; exit 0; fi; \
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r cmd/retrysim/testdata/npm/. "$$dir" && \
+	if ! (cd "$$dir" && npm install --no-audit --no-fund --no-package-lock >npm.log 2>&1); then tail -5 "$$dir/npm.log"; echo "npm: skipped, the SDKs cannot be installed"; exit 0; fi; \
+	$(GO) build -o "$$dir/retrysim" ./cmd/retrysim && (cd "$$dir" && RETRYSIM="$$dir/retrysim" npm test --silent) && echo "npm: ok"

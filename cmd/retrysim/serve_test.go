@@ -252,3 +252,25 @@ func TestServeUnderAbuse(t *testing.T) {
 	slow.Close()
 	s.end()
 }
+
+// A key and a prompt are in no report, on no line of output and in no message.
+func TestServeWritesNoSecretDown(t *testing.T) {
+	const canary = "canary-5dfe3c"
+	s := serve(t, script(t, "a.retry", `lane "x" when x-key=other { ok }; lane "y" when path=/v1/* { 429 retry-after=1h; ok "Hello" }`), "--calls", "2", "--format", "openai-chat")
+	url := s.ready.Scripts[0].URL
+	body := strings.ReplaceAll(chat, "hi", canary)
+	header := []string{"Authorization", "Bearer " + canary, "X-Key", canary, "Cookie", canary}
+	s.do("POST", url+"/"+canary, body, header...)
+	s.do("POST", url+"/"+canary+"/chat/completions?key="+canary, body, header...)
+	s.do("POST", url+"/v1/chat/completions?key="+canary, "{"+canary, header...)
+	s.do("POST", url+"/v1/chat/completions?key="+canary, body, header...)
+	_, report := s.do("GET", url+"/report", "")
+	s.do("POST", url+"/v1/chat/completions?key="+canary, body, header...)
+	code, out := s.end()
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, out, "early-retry")
+	assert.Contains(t, report, "no lane of the script fits")
+	for _, text := range []string{report, out, s.msg.String()} {
+		assert.NotContains(t, text, canary)
+	}
+}
