@@ -485,3 +485,72 @@ func TestLoadDependentService(t *testing.T) {
 	assert.Equal(t, int64(3600*time.Millisecond), r.Total.Busy, "1.1, 1.2 and 1.3 s")
 	assert.Equal(t, 1300*time.Millisecond, r.LastEnd)
 }
+
+// Retries that were off for a while come back as they were last set.
+func TestRetriesComeBackAsTheyWere(t *testing.T) {
+	sc := steady(func(sc *Scenario) {
+		sc.Faults = []Fault{{Kind: Refusal, For: 10 * time.Second}}
+		sc.Changes = []Change{
+			{Kind: SetPolicy, At: time.Second, Policy: fixed(3)},
+			{Kind: RetriesOff, At: 3 * time.Second, For: time.Second},
+		}
+	})
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, "[0 20 20 0 20 20 20 20 20 2]", perSecond(r, func(i Interval) int64 { return i.Retries }))
+}
+
+// What waits is begun at the moment the outage ends, whether or not somebody
+// comes then.
+func TestTheEndOfAnOutage(t *testing.T) {
+	sc := steady(func(sc *Scenario) {
+		sc.Groups[0].Arrivals = []Arrival{{Kind: Burst, Size: 1, From: time.Second}}
+		sc.Faults = []Fault{{Kind: Outage, For: 2 * time.Second}}
+	})
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, 2050*time.Millisecond, r.LastEnd)
+}
+
+// Clients of a closed loop do not think in step.
+func TestClosedClientsHaveChancesOfTheirOwn(t *testing.T) {
+	sc := Scenario{Horizon: 10 * time.Second, Groups: []Group{{Clients: 20, Policy: fixed(1), Arrivals: []Arrival{{Kind: Closed, Think: Exponential(time.Second)}}}}}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	inStep := 0
+	for _, i := range r.Series {
+		if i.Calls%20 == 0 {
+			inStep++
+		}
+	}
+	assert.Less(t, inStep, len(r.Series)/2)
+}
+
+// Four clients in processes of two have two budgets.
+func TestABudgetOfAProcess(t *testing.T) {
+	sc := steady(func(sc *Scenario) {
+		sc.Faults = []Fault{{Kind: Refusal, For: 10 * time.Second}}
+		sc.Groups[0].Clients, sc.Groups[0].Policy = 4, fixed(2)
+		sc.Groups[0].Limit = Limit{Budget: &retry.Budget{Capacity: 3 * retry.Token, Cost: retry.Token}, Scope: PerProcess, Process: 2}
+	})
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, int64(6), r.Total.Retries)
+}
+
+// What an attempt reserved at its pacer and did not use, others get.
+func TestAPacerGetsTokensBack(t *testing.T) {
+	sc := Scenario{
+		Horizon: 100 * time.Second,
+		Groups: []Group{{
+			Arrivals: []Arrival{{Kind: Burst, Size: 100}}, Policy: fixed(1),
+			Pace:     retry.Pace{Tokens: retry.Rate{Limit: 1000, Per: time.Second}, Concurrency: 1},
+			TokensIn: Count{50, 50}, TokensOut: Count{50, 50}, MaxTokens: 950,
+		}},
+		Server: Server{Service: Fixed(10 * time.Millisecond)},
+	}
+	r, err := Run(context.Background(), sc, 1)
+	require.NoError(t, err)
+	assert.Equal(t, int64(100), r.Total.Succeeded)
+	assert.InDelta(t, 10, r.LastEnd.Seconds(), .5, "100 tokens each, of 1000 a second")
+}
