@@ -1,6 +1,7 @@
 # make test    every test, small sizes: under a minute after compiling
 # make check   what CI runs: format, vet, modernise, tidy, every test under the race detector
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
+# make bank    every mutant of the conformance suite on five seeds, and correct code through 50,000 checks
 # make golden  write the golden files anew; read the diff before committing it
 # make validation  write docs/validation.md: the simulation beside closed forms and published experiments; minutes
 # make speed   measure the fleet simulation; writes simulate/fleet/SPEED.txt
@@ -63,6 +64,9 @@ fuzz:
 			echo "fuzz: $$f ok ($(FUZZTIME))"; \
 		done; \
 	done; rm -f fuzz.log
+
+bank:
+	@$(GO) test -count=1 -timeout 30m -run 'Bank|Mutants|Kills|Correct' ./propertytest/explore -long
 
 golden:
 	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim -update

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -41,6 +42,9 @@ type house struct {
 	words    *rand.Rand
 	other    *fakeclock.Clock
 	dropped  context.CancelFunc
+	tokens   int
+	lastTry  time.Time
+	classes  map[string]bool
 }
 
 func newHouse(bug string, e explore.Env) *house {
@@ -103,6 +107,12 @@ func (h *house) call(ctx context.Context, open opener) (retry.Stream, error) {
 	if h.stopped != nil {
 		return nil, h.stopped
 	}
+	if h.is("shipped/spacing") && !h.lastTry.IsZero() {
+		c.sleep(h.lastTry.Add(time.Second).Sub(h.Clock.Now()))
+	}
+	if deadline, ok := ctx.Deadline(); h.is("shipped/schedule-prechecked") && ok && h.grown(max(min(c.most(), 40)-1, 1)) > h.Clock.Until(deadline) {
+		return nil, context.DeadlineExceeded
+	}
 	if ctx.Err() != nil && !h.is("cancel/first-attempt-unchecked") {
 		return nil, c.cancelled(nil)
 	}
@@ -117,6 +127,9 @@ func (h *house) call(ctx context.Context, open opener) (retry.Stream, error) {
 	}
 	for n := 1; ; n++ {
 		s, timedOut, err := c.attempt(n)
+		if h.is("shipped/unexpected-eof-is-success") && errors.Is(err, io.ErrUnexpectedEOF) {
+			return s, nil
+		}
 		if err == nil {
 			return c.succeed(s)
 		}
@@ -131,6 +144,7 @@ func (h *house) call(ctx context.Context, open opener) (retry.Stream, error) {
 }
 
 func (c *houseCall) succeed(s retry.Stream) (retry.Stream, error) {
+	c.exponent = 0
 	switch {
 	case c.is("sleep/after-success"):
 		c.sleep(c.Policy.BaseDelay)
@@ -164,6 +178,7 @@ func (c *houseCall) attempt(n int) (s retry.Stream, timedOut bool, err error) {
 		}
 	}()
 	c.attempts++
+	c.lastTry = began
 	switch {
 	case c.is("request/background"):
 		ctx = context.Background()
@@ -193,6 +208,9 @@ func (c *houseCall) attempt(n int) (s retry.Stream, timedOut bool, err error) {
 
 // bound makes an attempt under the attempt timeout.
 func (c *houseCall) bound(ctx context.Context, n int, limit time.Duration) (s retry.Stream, timedOut bool, err error) {
+	if c.is("shipped/timeout-split") {
+		limit /= time.Duration(c.most())
+	}
 	if c.is("limit/timeout-grows") {
 		limit *= time.Duration(n)
 	}
@@ -259,6 +277,8 @@ func (c *houseCall) most() int {
 		n = math.MaxInt
 	case c.is("count/one-means-default") && n <= 1:
 		n = 3
+	case c.is("shipped/unlimited-is-one") && n == math.MaxInt:
+		n = 1
 	case c.is("count/at-most-ten"):
 		n = min(n, 10)
 	case c.is("count/at-least-two"):
@@ -281,6 +301,21 @@ func (c *houseCall) after(n int, err error, timedOut bool) (wait time.Duration, 
 	case c.is("count/hinted-not-counted") && hint != nil, c.is("count/timeouts-not-counted") && timedOut:
 		c.uncount++
 		counted--
+	}
+	if c.is("shipped/counter-reset-by-throttling") && strings.Contains(err.Error(), "429") {
+		c.uncount = len(c.failures)
+		counted = 1
+	}
+	if c.is("shipped/breaker-undeclared") && len(c.failures) == 5 {
+		return 0, false, err
+	}
+	if c.is("shipped/retry-tokens-undeclared") {
+		if c.tokens++; c.tokens > 5 {
+			return 0, false, err
+		}
+	}
+	if _, ok := c.ctx.Deadline(); c.is("shipped/deadline-required") && !ok {
+		return 0, false, err
 	}
 	if !transient && c.is("class/endless-on-permanent") {
 		return 0, true, nil
@@ -307,6 +342,12 @@ func (c *houseCall) after(n int, err error, timedOut bool) (wait time.Duration, 
 		return 0, false, c.cancelled(err)
 	}
 	wait = c.delay(n, hint)
+	if deadline, ok := c.ctx.Deadline(); ok && c.is("shipped/squeezed-into-the-deadline") {
+		wait = max(min(wait, c.Clock.Until(deadline)-time.Millisecond), 0)
+	}
+	if hint != nil && c.is("shipped/hint-squeezed-into-the-limit") && c.Policy.MaxElapsed > 0 {
+		wait = max(min(wait, c.Policy.MaxElapsed-c.Clock.Since(c.start)), 0)
+	}
 	if !c.inTime(wait) {
 		return 0, false, c.cancelled(err)
 	}
@@ -340,9 +381,14 @@ func (c *houseCall) inTime(wait time.Duration) bool {
 // next one.
 func (c *houseCall) tooLate(wait time.Duration, hint *time.Duration) bool {
 	limit, elapsed := c.Policy.MaxElapsed, c.Clock.Since(c.start)
+	if c.is("shipped/timeout-as-limit") && c.Policy.AttemptTimeout > 0 {
+		limit = c.Policy.AttemptTimeout
+	}
 	switch {
 	case limit == 0, c.is("limit/elapsed-ignored"):
 		return false
+	case c.is("shipped/whole-second-limit"):
+		return wait > limit-elapsed.Truncate(time.Second)
 	case c.is("limit/without-the-coming-wait"):
 		return elapsed > limit
 	case c.is("limit/from-the-last-attempt"):
@@ -399,6 +445,19 @@ func (c *houseCall) classify(n int, err error, timedOut bool) (transient bool, h
 		return false, nil
 	}
 	class := r.RetryClassification()
+	if c.is("shipped/class-cached-by-type") {
+		if c.classes == nil {
+			c.classes = make(map[string]bool)
+		}
+		kind := fmt.Sprintf("%T", r)
+		if permanent, ok := c.classes[kind]; ok && permanent {
+			return false, nil
+		}
+		c.classes[kind] = !class.IsTransient()
+	}
+	if k := len(c.failures); c.is("shipped/same-value-twice") && k > 1 && errors.Is(c.failures[k-1], c.failures[k-2]) {
+		return false, nil
+	}
 	if d, ok := class.RetryAfter(); ok {
 		hint = &d
 	}
@@ -460,6 +519,8 @@ func (c *houseCall) final(err error, why string) error {
 		return nil
 	case c.is("error/replaced"):
 		return errors.New("retries exhausted")
+	case c.is("shipped/limit-joined") && why == "limit":
+		return errors.Join(context.DeadlineExceeded, err)
 	case c.is("limit/deadline-error") && why == "limit":
 		return context.DeadlineExceeded
 	case c.is("limit/nil-error") && why == "limit":
@@ -497,6 +558,8 @@ func (c *houseCall) cancelled(last error) error {
 		return ended
 	case c.is("cancel/last-error-only") && last != nil:
 		return last
+	case c.is("shipped/cause-alone"):
+		return cause
 	case c.is("cancel/cause-lost"):
 		e.errs = []error{ended}
 	case c.is("cancel/cause-only"):

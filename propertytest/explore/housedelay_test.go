@@ -68,6 +68,9 @@ func (c *houseCall) exponentOf(n int) int {
 	case c.is("share/exponent-kept"):
 		c.exponent++
 		return c.exponent
+	case c.is("shipped/exponent-reset-by-success-only"):
+		c.exponent++
+		return c.exponent
 	case c.is("hint/skips-the-exponent", "hint/resets-the-exponent"):
 		k := 0
 		for _, h := range c.hints[:n] {
@@ -99,6 +102,14 @@ func (c *houseCall) heard(n int, hint *time.Duration) *time.Duration {
 		return nil
 	case c.is("hint/survives"):
 		return last()
+	case c.is("shipped/largest-hint-kept"):
+		var most *time.Duration
+		for _, h := range c.hints {
+			if h != nil && (most == nil || *h > *most) {
+				most = h
+			}
+		}
+		return most
 	case c.is("hint/one-attempt-late"):
 		if n < 2 {
 			return nil
@@ -109,6 +120,8 @@ func (c *houseCall) heard(n int, hint *time.Duration) *time.Duration {
 	case c.is("hint/of-the-first") && n > 1:
 		return c.hints[0]
 	case hint == nil:
+		return nil
+	case c.is("shipped/hint-of-statuses-only") && strings.Contains(c.failures[n-1].Error(), "transient"):
 		return nil
 	case c.is("hint/zero-is-none") && *hint == 0:
 		return nil
@@ -134,6 +147,8 @@ func (c *houseCall) hinted(n int, asked time.Duration) time.Duration {
 		return min(c.jittered(n, c.backoff(n)), d)
 	case c.is("hint/larger-wins"):
 		return max(c.jittered(n, c.backoff(n)), d)
+	case c.is("shipped/hint-and-then-backoff"):
+		return add(c.spread(d), add(d, c.backoff(n)))
 	case c.is("hint/added"):
 		return c.jittered(n, add(c.backoff(n), d))
 	case c.is("hint/milliseconds-as-seconds"):
@@ -187,6 +202,9 @@ func (h *house) backoff(n int) time.Duration {
 		return h.capped(a)
 	case h.is("backoff/overflow"):
 		return h.capped(d << (n - 1))
+	case h.is("shipped/float-conversion"):
+		d = time.Duration(int64(uint64(float64(d) * math.Pow(2, min(float64(n-1), 70)))))
+		return h.capped(d)
 	case h.is("backoff/shift-masked"):
 		return h.capped(d << ((n - 1) & 31))
 	case h.is("backoff/int32-milliseconds"):
@@ -290,6 +308,9 @@ func (h *house) capped(d time.Duration) time.Duration {
 // jittered returns the n-th wait of the schedule.
 func (c *houseCall) jittered(n int, d time.Duration) time.Duration {
 	p := c.Policy
+	if c.is("shipped/fixed-rate") {
+		d = max(d-c.spent, 0)
+	}
 	below, above := c.shares()
 	if p.Cap == retry.CapExact && p.MaxDelay > 0 && c.grown(n) > p.MaxDelay && !c.is("policy/exact-cap-jittered") {
 		return p.MaxDelay
@@ -346,6 +367,8 @@ func (c *houseCall) additive(n int, d time.Duration) time.Duration {
 func (c *houseCall) spread(d time.Duration) time.Duration {
 	w := d / 10
 	switch {
+	case c.is("shipped/jitter-of-nothing"):
+		return time.Duration(c.words.Int64N(int64(w)))
 	case c.is("jitter/always-a-tenth"):
 		return w
 	case c.is("jitter/half-the-window"):

@@ -73,6 +73,12 @@ func (m *houseOfModels) request(r, once retry.ChatRequest, n int) retry.ChatRequ
 		return once
 	case m.is("request/pointer-shared"):
 		next.Temperature = r.Temperature
+	case m.is("shipped/tools-shared"):
+		next.Tools = r.Tools
+	case m.is("shipped/params-shared"):
+		next.AdditionalParams = r.AdditionalParams
+	case m.is("shipped/system-shared"):
+		next.System = r.System
 	case m.is("request/messages-shared"):
 		next.Messages = r.Messages
 	case m.is("request/list-shared"):
@@ -142,6 +148,7 @@ type houseStream struct {
 	got      int
 	finished bool
 	over     bool
+	closed   bool
 }
 
 // buffer reads the whole stream.
@@ -203,6 +210,14 @@ func (s *houseStream) Recv() (retry.StreamChunk, error) {
 		} else {
 			return nil, err // and the chunk in hand is lost
 		}
+	case s.is("shipped/empty-delta-dropped") && isText && text.Delta == "":
+		return s.Recv()
+	case s.is("shipped/only-text-passes") && !isText && !finished:
+		return s.Recv()
+	case s.is("shipped/usage-dropped") && finished:
+		f := chunk.(retry.TurnFinished)
+		f.Usage = retry.Usage{}
+		return f, nil
 	case s.is("stream/usage-zeroed") && finished:
 		return retry.TurnFinished{Reason: retry.MaxTokens}, nil
 	case s.is("stream/closed-with-the-last-chunk") && finished:
@@ -267,6 +282,12 @@ func (s *houseStream) again(err error) (retry.StreamChunk, error) {
 }
 
 func (s *houseStream) Close() error {
+	if s.is("shipped/second-close-panics") {
+		if s.closed {
+			panic("close of a closed stream")
+		}
+		s.closed = true
+	}
 	switch {
 	case s.is("stream/close-not-forwarded"):
 		return nil

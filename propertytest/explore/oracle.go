@@ -31,7 +31,11 @@ func oracle(s *scripted.Script, events trace.Trace) string {
 		if p.AttemptTimeout > 0 && a.end-a.start >= p.AttemptTimeout {
 			answer = scripted.Hang{} // whatever it would have been
 		}
-		low, high, givesUp := window(p, n, answer, a.hint, previous)
+		q := p
+		if a.class == "throttled" && p.ThrottleDelay > 0 {
+			q.BaseDelay = p.ThrottleDelay
+		}
+		low, high, givesUp := window(q, n, answer, a.hint, previous)
 		never := n >= max(p.MaxAttempts, 1) || permanent(answer, a) || givesUp
 		late := func(wait time.Duration) bool {
 			return p.MaxElapsed > 0 && wait > p.MaxElapsed-(a.end-seen.attempts[0].start) || seen.deadline > 0 && wait >= seen.deadline-a.end

@@ -358,6 +358,7 @@ func (p *playing) identify(c *caller, err error) []trace.Identity {
 
 // consume reads the stream as a caller does.
 func (p *playing) consume(c *caller, s retry.Stream) {
+	defer s.Close() // a second time, which is allowed
 	defer s.Close()
 	for {
 		chunk, err := s.Recv()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -19,12 +20,15 @@ import (
 // temperature is the one pointer of the request.
 var temperature = 0.5
 
-// request is what every call asks, each a copy of its own. Attempts scribble on
-// theirs.
+// request is what every call asks, each a copy of its own, with something in
+// every field that can be shared. Attempts scribble on theirs.
 var request = retry.ChatRequest{
-	Messages:      []retry.Message{retry.UserText("hello")},
-	Temperature:   &temperature,
-	StopSequences: []string{"stop"},
+	Messages:         []retry.Message{retry.UserText("hello")},
+	System:           []retry.SystemBlock{{Text: "be brief"}},
+	Tools:            []retry.Tool{{Name: "search", InputSchema: json.RawMessage(`{}`), Tags: []string{"safe"}}},
+	Temperature:      &temperature,
+	StopSequences:    []string{"stop"},
+	AdditionalParams: json.RawMessage(`{}`),
 }
 
 // scribble is what an attempt may do to its own copy of the request.
@@ -37,6 +41,15 @@ func scribble(r retry.ChatRequest) {
 	}
 	if len(r.StopSequences) > 0 {
 		r.StopSequences[0] = "scribbled"
+	}
+	if len(r.System) > 0 {
+		r.System[0].Text = "scribbled"
+	}
+	if len(r.Tools) > 0 && len(r.Tools[0].InputSchema) > 0 && len(r.Tools[0].Tags) > 0 {
+		r.Tools[0].InputSchema[0], r.Tools[0].Tags[0] = '!', "scribbled"
+	}
+	if len(r.AdditionalParams) > 0 {
+		r.AdditionalParams[0] = '!'
 	}
 }
 
@@ -69,15 +82,20 @@ func hash(r retry.ChatRequest) string {
 // untouched reports whether a request is as it was made. Fields that are empty
 // in [request] are compared at once; reflection would cost more than an attempt.
 func untouched(r retry.ChatRequest) bool {
-	if len(r.Messages) != 1 || len(r.Messages[0].Blocks) != 1 || len(r.StopSequences) != 1 || r.Temperature == nil {
+	if len(r.Messages) != 1 || len(r.Messages[0].Blocks) != 1 || len(r.StopSequences) != 1 || r.Temperature == nil ||
+		len(r.System) != 1 || len(r.Tools) != 1 || len(r.Tools[0].Tags) != 1 {
+		return false
+	}
+	tool, same := r.Tools[0], request.Tools[0]
+	if r.System[0] != request.System[0] || tool.Name != same.Name || tool.Description != "" || tool.Cache != same.Cache ||
+		tool.Tags[0] != same.Tags[0] || string(tool.InputSchema) != "{}" || string(r.AdditionalParams) != "{}" {
 		return false
 	}
 	if r.Messages[0].Role != retry.RoleUser || r.Messages[0].Blocks[0] != request.Messages[0].Blocks[0] ||
 		r.StopSequences[0] != "stop" || *r.Temperature != temperature {
 		return false
 	}
-	return r.System == nil && r.Tools == nil && r.ToolChoice == request.ToolChoice && r.ParallelToolUse == nil &&
-		r.MaxTokens == 0 && r.TopP == nil && r.TopK == nil && r.AdditionalParams == nil
+	return r.ToolChoice == request.ToolChoice && r.ParallelToolUse == nil && r.MaxTokens == 0 && r.TopP == nil && r.TopK == nil
 }
 
 // describe returns the kind of a chunk, and size and hash of its content.
@@ -224,8 +242,12 @@ const (
 	canceled     = "context canceled"
 )
 
-// unlike returns an error without a class for the reasons that ask for one.
+// unlike returns an error without a class for the reasons that ask for one, and
+// one and the same value for every reset.
 func unlike(t scripted.Turn, e *scripted.Error) error {
+	if _, ok := t.Answer.(scripted.Reset); ok {
+		return errReset
+	}
 	if a, ok := t.Answer.(scripted.Permanent); ok {
 		switch a.Reason {
 		case unclassified:
@@ -236,6 +258,9 @@ func unlike(t scripted.Turn, e *scripted.Error) error {
 	}
 	return e
 }
+
+// errReset is a sentinel, as many libraries have them.
+var errReset = &scripted.Error{Class: retry.Transient(), Text: "reset: " + syscall.ECONNRESET.Error(), Err: syscall.ECONNRESET}
 
 // model returns the scripted model, whose latencies take the time of a call's
 // clock.

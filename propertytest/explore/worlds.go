@@ -68,13 +68,17 @@ func newWorld(p retry.Policy, streams, classes bool) world {
 	if p.AttemptTimeout > 0 {
 		w.failures = append(w.failures, turn(scripted.Hang{}))
 	}
-	if !streams {
+	if !streams { // an answer that breaks off is a failure as any other
+		w.failures = append(w.failures, turn(scripted.Stream{Items: hello.Items[:1], End: scripted.Cut{}}))
 		return w
 	}
 	after := func(end scripted.Ending, items ...scripted.Item) []scripted.Turn {
 		return []scripted.Turn{turn(scripted.Stream{Items: items, End: end}), turn(hello)}
 	}
 	w.streams = append(w.streams,
+		after(scripted.Finish{Usage: retry.Usage{InputTokens: 3, OutputTokens: 5}},
+			scripted.Reasoning{Parts: []scripted.Item{scripted.Text("hm")}, Signature: "s"}, scripted.Text(""), scripted.Text("Hel"),
+			scripted.Tool{Name: "search", Parts: []scripted.Item{scripted.Text("{"), scripted.Text("}")}}),
 		after(nil),
 		after(scripted.EOF{}),
 		after(scripted.Transient{Hinted: true, Wait: time.Millisecond}, scripted.Text("Hel")),
