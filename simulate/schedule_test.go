@@ -172,6 +172,9 @@ func TestScheduleOfStackedPolicies(t *testing.T) {
 	assert.Equal(t, []string{"[1 1] 0s 0s", "[1 2] 1s 2s", "[1 3] 2s 5s", "[2 1] 10s 16s", "[2 2] 1s 18s", "[2 3] 2s 21s"}, lines)
 	assert.Equal(t, 22*second, got.Total.P50)
 
+	got = timetable(t, outer, simulate.ScheduleOptions{Over: []retry.Policy{inner}, Took: second, Runs: 10, Deadline: 16 * second})
+	assert.Equal(t, []float64{0, 1}, []float64{got.Attempts[2].Late, got.Attempts[3].Late}, "a start at the deadline is too late")
+
 	// The outer timeout ends the inner call, in its wait.
 	outer.AttemptTimeout = 3 * second
 	got = timetable(t, outer, simulate.ScheduleOptions{Over: []retry.Policy{inner}, Took: second, Runs: 10})
