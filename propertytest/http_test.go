@@ -260,3 +260,33 @@ func TestAScriptOfOnesOwn(t *testing.T) {
 	require.Len(t, report.Problems, 1)
 	assert.ErrorContains(t, report.Problems[0], `did you mean "transient"?`)
 }
+
+func TestHiddenAttemptsOfAnSDKNameItsOption(t *testing.T) {
+	for header, option := range map[[2]string]string{
+		{"X-Stainless-Retry-Count", "1"}:        "option.WithMaxRetries(0)",
+		{"Amz-Sdk-Request", "attempt=2; max=3"}: "config.WithRetryMaxAttempts(1)",
+		{"X-Stainless-Retry-Count", "0"}:        "",
+	} {
+		report := propertytest.CheckHTTP(t, func(ctx context.Context, client *http.Client, url string) (text string, err error) {
+			for range 2 {
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("x"))
+				if err != nil {
+					return "", err
+				}
+				r.Header.Set(header[0], header[1])
+				resp, err := client.Do(r)
+				if err != nil {
+					return "", err
+				}
+				resp.Body.Close()
+			}
+			return "", errors.New("refused")
+		}, propertytest.HTTPOptions{Attempts: func() int { return 1 }})
+		failed, _ := statuses(report)
+		require.Contains(t, failed, "nested-retry")
+		assert.Contains(t, failed["nested-retry"].What, option)
+		if option == "" {
+			assert.NotContains(t, failed["nested-retry"].What, "turned off")
+		}
+	}
+}

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
@@ -101,5 +102,23 @@ func nestedRetry(c *call) []Finding {
 	if !ok || c.end == nil || c.end.Attempt == 0 || c.end.Attempt >= len(c.attempts) {
 		return nil
 	}
-	return []Finding{finding(a, "%d attempts were seen, and the caller's loop made %d", len(c.attempts), c.end.Attempt)}
+	f := finding(a, "%d attempts were seen, and the caller's loop made %d", len(c.attempts), c.end.Attempt)
+	if option := c.turnsOff(); option != "" {
+		f.What += " (" + option + ")"
+	}
+	return []Finding{f}
+}
+
+// turnsOff names the option that turns off the retries of an SDK which counts
+// them in a header of its requests, "" if none did.
+func (c *call) turnsOff() string {
+	for _, a := range c.attempts {
+		if n := a.started.Header["x-stainless-retry-count"]; n != "" && n != "0" {
+			return "the SDK's own are turned off by option.WithMaxRetries(0), max_retries=0 or maxRetries: 0"
+		}
+		if n := a.started.Header["amz-sdk-request"]; n != "" && !strings.HasPrefix(n, "attempt=1;") {
+			return "the SDK's own are turned off by config.WithRetryMaxAttempts(1)"
+		}
+	}
+	return ""
 }
