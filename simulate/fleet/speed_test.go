@@ -91,6 +91,9 @@ func TestSpeedFigures(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var b strings.Builder
 	fmt.Fprintf(&b, "Written by make speed, on %s/%s with %s, in processor time of one core.\n\n", runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil { // on a busy machine a core is shared, and its caches are cold
+		fmt.Fprintf(&b, "The machine had %d processors and a load average of %s.\n\n", runtime.NumCPU(), strings.Fields(string(load))[0])
+	}
 	b.WriteString("The whole model: closed-loop clients that think for a minute, a token bucket at\n90 % of their demand, full jitter, six attempts, histograms, a series of seconds.\n\n")
 	fmt.Fprintf(&b, "%10s  %12s  %10s  %14s  %12s\n", "clients", "events", "ns/event", "bytes/client", "allocs/event")
 	for _, clients := range []int{1e3, 1e4, 1e5, 1e6, 1e7} {
