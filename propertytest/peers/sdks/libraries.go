@@ -294,7 +294,7 @@ func k8sClient(ctx context.Context, client *http.Client, url string) (string, er
 
 func stripeRaw(ctx context.Context, client *http.Client, url string) (string, error) {
 	b := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		HTTPClient: client, URL: stripe.String(url), LeveledLogger: stripe.DefaultLeveledLogger, EnableTelemetry: stripe.Bool(false),
+		HTTPClient: client, URL: stripe.String(url), LeveledLogger: stripe.DefaultLeveledLogger, EnableTelemetry: new(false),
 	})
 	var out stripe.APIResource
 	err := b.CallRaw(http.MethodPost, "/v1/charges", "sk_test_none", []byte("amount=1"), &stripe.Params{Context: ctx}, &out)

@@ -98,18 +98,18 @@ func openAIResponsesStream(ctx context.Context, client *http.Client, url string)
 	s := c.Responses.NewStreaming(ctx, responseParams)
 	defer s.Close()
 	var a Answer
-	text := ""
+	var text strings.Builder
 	for s.Next() {
 		switch e := s.Current().AsAny().(type) {
 		case responses.ResponseTextDeltaEvent:
-			text += e.Delta
+			text.WriteString(e.Delta)
 		case responses.ResponseCompletedEvent:
 			a = responseAnswer(e.Response)
 		case responses.ResponseIncompleteEvent:
 			a = responseAnswer(e.Response)
 		}
 	}
-	a.Text = text
+	a.Text = text.String()
 	return a, s.Err()
 }
 
