@@ -19,7 +19,10 @@ func TestPages(t *testing.T) {
 	t.Chdir("../..")
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
-	require.NotEmpty(t, pages)
+	guides, err := filepath.Glob("docs/howto/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, guides)
+	pages = append(pages, guides...)
 	commands := regexp.MustCompile(`retrysim ([a-z]+)([^\n|;&]*)`)
 	flags := regexp.MustCompile(`(?:^| )--?([a-z][a-z-]*)`)
 	links := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
@@ -41,6 +44,11 @@ func TestPages(t *testing.T) {
 					known := c.Flags().Lookup(flag[1]) != nil || c.InheritedFlags().Lookup(flag[1]) != nil || len(flag[1]) == 1 && c.Flags().ShorthandLookup(flag[1]) != nil
 					assert.True(t, known, "%s: retrysim %s has no flag %q", page, found[1], flag[1])
 				}
+			}
+		}
+		if page != "README.md" { // whose sessions TestReadme runs
+			for _, session := range blocks(string(text), "console") {
+				assert.Equal(t, session, replay(t, session), page)
 			}
 		}
 		for _, block := range blocks(string(text), "") {

@@ -220,6 +220,12 @@ type difference struct {
 
 // compareEvents compares two traces, event by event.
 func (f *replayFlags) compareEvents(recorded, now trace.Trace, errorsToo bool) difference {
+	streamed := func(e trace.Event) bool {
+		return e.Kind == trace.Chunk || e.Kind == trace.EOF || e.Kind == trace.Broken
+	}
+	if !errorsToo && !slices.ContainsFunc(recorded, streamed) { // nobody watched the streams, or there were none
+		now = slices.DeleteFunc(slices.Clone(now), streamed)
+	}
 	n, digest := len(recorded), recorded.Digest()
 	d := difference{Events: &n, Digest: &digest}
 	for i := range max(len(recorded), len(now)) {
@@ -254,11 +260,12 @@ func eventAt(t trace.Trace, i int) *trace.Event {
 }
 
 // sameEvent compares two events. A trace without its script has lost the words
-// of errors, and the kinds and sizes of chunks.
+// of errors, what was an HTTP answer, and the kinds and sizes of chunks.
 func sameEvent(a, b trace.Event, errorsToo bool) bool {
 	if !errorsToo {
 		a.Error, b.Error, a.Chunk, b.Chunk, a.Size, b.Size = "", "", "", "", 0, 0
 		a.RetryAfter, b.RetryAfter = nil, nil // the wait says it
+		a.Status, b.Status, a.Header, b.Header = 0, 0, nil, nil
 	}
 	x, _ := json.Marshal(a)
 	y, _ := json.Marshal(b)
