@@ -69,7 +69,7 @@ bank:
 	@$(GO) test -count=1 -timeout 30m -run 'Bank|Mutants|Kills|Correct' ./propertytest/explore -long
 
 golden:
-	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim -update
+	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim ./docs ./docs/howto -update
 
 speed:
 	@$(GO) test ./simulate/fleet -count=1 -timeout 30m -run TestSpeedFigures -speed SPEED.txt
