@@ -25,7 +25,7 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: npm scoreboard test check format vet fix tidy race fuzz golden validation speed determinism bench screenshots help
+.PHONY: test check format vet fix tidy race fuzz bank golden validation speed determinism bench screenshots npm scoreboard help
 
 test:
 	@$(GO) test ./...
@@ -69,7 +69,7 @@ bank:
 	@$(GO) test -count=1 -timeout 30m -run 'Bank|Mutants|Kills|Correct' ./propertytest/explore -long
 
 golden:
-	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim ./docs ./docs/howto -update
+	@$(GO) test ./fakeclock ./retry/trace ./scripted ./scripted/wire ./cmd/retrysim ./propertytest/explore ./propertytest/faults ./docs ./docs/howto . -update
 
 speed:
 	@$(GO) test ./simulate/fleet -count=1 -timeout 30m -run TestSpeedFigures -speed SPEED.txt
@@ -86,6 +86,7 @@ bench:
 
 screenshots:
 	@GO="$(GO)" ./docs/screenshots.sh
+
 determinism:
 	@.ci/determinism
 

@@ -32,6 +32,9 @@ A **violation** breaks what anybody would expect of a client: the rules and why 
 promises otherwise; it is no fault. A verdict says nothing about any other version, or about how good the library
 is at what it is made for. Rows of clients without streams end in a plain 200.
 
+A client's policy is known from outside only in part, so waits that are longer than it says are held against nobody,
+our own rows included: what is drained before a retry, and a date that is whole seconds, lengthen them.
+
 Written by ` + "`make scoreboard`" + `; a test holds it equal to what the pinned versions do.
 
 | client | version | set | attempts | first waits after a bare 503 | violations | deviations |
