@@ -18,8 +18,7 @@ func BenchmarkRunStandardParent(b *testing.B) {
 		for _, n := range []int{1, 1000} {
 			b.Run(fmt.Sprintf("goroutines=%d,own=%t", n, own), func(b *testing.B) {
 				left := b.N
-				shared, cancel := context.WithCancel(context.Background())
-				defer cancel()
+				shared := b.Context()
 				require.NoError(b, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
 					g := clk.NewGroup()
 					for range n {

@@ -391,13 +391,13 @@ func (g generator) drawCases(t *rapid.T, o *oracle, duration func() time.Duratio
 // line is what an op is seen to do: what it returns, when, and which contexts have
 // ended then.
 func (o *oracle) line(result string) string {
-	ended := ""
+	var ended strings.Builder
 	for i, c := range o.ctxs {
 		if c.ended {
-			ended += fmt.Sprint(" ctx", i)
+			ended.WriteString(fmt.Sprint(" ctx", i))
 		}
 	}
-	return fmt.Sprintf("%s at %v;%s", result, o.now, ended)
+	return fmt.Sprintf("%s at %v;%s", result, o.now, ended.String())
 }
 
 func (o *oracle) context(parent int, std bool) *oracleContext {
@@ -517,13 +517,13 @@ func (p randomProgram) on(clk clockwork.Clock) *machine {
 	defer m.clear()
 	for _, o := range p.ops {
 		result := m.do(o)
-		ended := ""
+		var ended strings.Builder
 		for i, c := range m.ctxs {
 			if c.Err() != nil {
-				ended += fmt.Sprint(" ctx", i)
+				ended.WriteString(fmt.Sprint(" ctx", i))
 			}
 		}
-		m.got = append(m.got, fmt.Sprintf("%s at %v;%s", result, clk.Since(m.start), ended))
+		m.got = append(m.got, fmt.Sprintf("%s at %v;%s", result, clk.Since(m.start), ended.String()))
 	}
 	return m
 }

@@ -400,8 +400,8 @@ func (p *dumbPlayer) next(r scripted.Request) (scripted.Answer, string) {
 		for _, c := range l.when {
 			got := map[string]string{"model": r.Model, "path": r.Path, "x-agent": r.Header("x-agent")}[c.Name]
 			pattern := regexp.QuoteMeta(c.Value)
-			if strings.HasSuffix(c.Value, "*") {
-				pattern = regexp.QuoteMeta(strings.TrimSuffix(c.Value, "*")) + "(?s:.*)"
+			if before, ok := strings.CutSuffix(c.Value, "*"); ok {
+				pattern = regexp.QuoteMeta(before) + "(?s:.*)"
 			}
 			fits = fits && regexp.MustCompile("^(?:"+pattern+")$").MatchString(got)
 		}

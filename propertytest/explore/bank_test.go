@@ -42,7 +42,7 @@ var inModels = []string{
 
 // kill looks for each of the verdicts that are expected, on that many seeds.
 func (m mutant) kill(t *testing.T, seeds uint64) {
-	for _, name := range strings.Fields(m.want) {
+	for name := range strings.FieldsSeq(m.want) {
 		rule, ok := verdict.Named(name)
 		require.True(t, ok, "no rule is called %s", name)
 		// The seed is that of what is drawn and of the jitter. What is found without
@@ -93,7 +93,7 @@ var idle = map[string]string{
 func TestEveryRuleKills(t *testing.T) {
 	kills := make(map[string]int)
 	for _, m := range bank {
-		for _, name := range strings.Fields(m.want) {
+		for name := range strings.FieldsSeq(m.want) {
 			kills[name]++
 		}
 	}

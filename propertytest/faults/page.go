@@ -71,7 +71,7 @@ func Markdown(r verdict.Rule) string {
 func wrap(text string, width int) string {
 	var b strings.Builder
 	n := 0
-	for _, w := range strings.Fields(text) {
+	for w := range strings.FieldsSeq(text) {
 		if n > 0 && n+1+len(w) > width {
 			b.WriteString("\n")
 			n = 0

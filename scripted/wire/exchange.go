@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -140,9 +141,7 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 			e.RetryAfter = &wait
 		}
 	}
-	for name, values := range header {
-		x.w.Header()[name] = values
-	}
+	maps.Copy(x.w.Header(), header)
 	if s.Status == http.StatusNotModified {
 		body = nil
 	} else {
@@ -179,9 +178,7 @@ func classOf(c retry.Classification) string {
 // head sends the status and the header.
 func (x *exchange) head(status int) {
 	h := x.w.Header()
-	for name, values := range x.protocol.header(x.request) {
-		h[name] = values
-	}
+	maps.Copy(h, x.protocol.header(x.request))
 	if x.server.config.Close {
 		h.Set("Connection", "close")
 	}

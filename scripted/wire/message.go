@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -82,13 +83,13 @@ func collect(steps []scripted.Step) message {
 
 // text returns the text of the answer, its blocks joined.
 func (m message) text() string {
-	var s string
+	var s strings.Builder
 	for _, b := range m.blocks {
 		if b.kind == textBlock {
-			s += b.text
+			s.WriteString(b.text)
 		}
 	}
-	return s
+	return s.String()
 }
 
 // object is a JSON object. Its keys are written in alphabetical order.
