@@ -146,3 +146,24 @@ func licenceOf(t *testing.T, dir string) string {
 	require.NoError(t, err)
 	return string(text)
 }
+
+// The rows that the README quotes stand in the pages that they are from.
+func TestTheReadmeQuotesTheFigures(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		return string(text)
+	}
+	_, trust, ok := strings.Cut(read("../README.md"), "\n## How far to trust it\n")
+	require.True(t, ok)
+	trust, _, _ = strings.Cut(trust, "\n## ")
+	pages := read("scoreboard.md") + read("validation.md")
+	rows := 0
+	for line := range strings.Lines(trust) {
+		if strings.HasPrefix(line, "| ") {
+			rows++
+			assert.Contains(t, pages, line, "%s", "make scoreboard or make validation has changed it")
+		}
+	}
+	assert.GreaterOrEqual(t, rows, 10)
+}
