@@ -62,7 +62,7 @@
 // event, and the time of package time is watched: if that is what the subject
 // waits for, the verdict is wrong-clock. Code that waits for what no time brings,
 // spins, or blocks outside the bubble is stuck; goroutines that are left behind
-// are leaked; both with a dump, after a second of real time at most. Go cannot
+// are leaked; both with a dump, after two or three seconds of real time. Go cannot
 // end a goroutine, so what is stuck is left alone. What ends the process, such as
 // a panic in a goroutine of the code, is a verdict with [Isolate], which is Run in
 // a process of its own.

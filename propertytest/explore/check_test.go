@@ -2,6 +2,7 @@ package explore_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,4 +29,11 @@ func TestOurDecoratorKeepsEveryPromise(t *testing.T) {
 	for _, s := range r.Reached {
 		assert.Positive(t, s.Count, s.Name)
 	}
+}
+
+// A schedule that reaches beyond the end of virtual time is no fault.
+func TestTheHorizonIsNoFault(t *testing.T) {
+	policy := retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 24 * time.Hour}
+	r := explore.Check(decorator(), explore.Options{Policies: []retry.Policy{policy}, Clients: -1})
+	require.NoError(t, r.Err())
 }

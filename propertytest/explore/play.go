@@ -98,6 +98,9 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 
 // failed notes why a scenario did not come to its end.
 func (p *playing) failed(err error) {
+	if errors.Is(err, fakeclock.ErrLimit) {
+		return // beyond the horizon: what was seen until then is right or wrong as it is
+	}
 	kind := trace.Stuck
 	switch {
 	case errors.Is(err, errStrayed), errors.Is(err, fakeclock.ErrStall) && sleeping(err.Error()):
