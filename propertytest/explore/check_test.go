@@ -33,7 +33,7 @@ func TestOurDecoratorKeepsEveryPromise(t *testing.T) {
 
 // A schedule that reaches beyond the end of virtual time is no fault.
 func TestTheHorizonIsNoFault(t *testing.T) {
-	policy := retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 24 * time.Hour}
+	policy := retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 100 * 365 * 24 * time.Hour}
 	r := explore.Check(decorator(), explore.Options{Policies: []retry.Policy{policy}, Clients: -1})
 	require.NoError(t, r.Err())
 }

@@ -42,7 +42,7 @@ func oracle(s *scripted.Script, events trace.Trace) string {
 		}
 		cancelled := seen.cancel >= 0 && (seen.cancel <= a.end || high > seen.cancel-a.end)
 		if !goesOn {
-			if !never && !cancelled && !late(high) && !a.unclear {
+			if seen.ended && !never && !cancelled && !late(high) && !a.unclear {
 				return fmt.Sprintf("the call ended after attempt %d, where the contract goes on after %v to %v", n, low, high)
 			}
 			continue
@@ -194,6 +194,7 @@ func permanent(answer scripted.Answer, a seenAttempt) bool {
 // sight is what the oracle looks at.
 type sight struct {
 	attempts []seenAttempt
+	ended    bool          // the call returned
 	cancel   time.Duration // -1: never
 	deadline time.Duration // 0: none
 }
@@ -228,6 +229,8 @@ func look(events trace.Trace) sight {
 				a.refused = a.chunks == 0
 			}
 			a.chunks++
+		case trace.End:
+			s.ended = true
 		case trace.Cancel:
 			if s.cancel < 0 {
 				s.cancel = e.At
