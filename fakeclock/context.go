@@ -289,7 +289,8 @@ func (c *vcontext) cancel() {
 
 func (c *vcontext) expire() { c.end(context.DeadlineExceeded, context.DeadlineExceeded) }
 
-// end ends c, then its children, then returns. Only the first call counts.
+// end ends c and its children, then returns. Only the first call counts. The
+// channel of c is closed last, so that whoever it wakes finds the children ended.
 func (c *vcontext) end(err, cause error) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -299,7 +300,6 @@ func (c *vcontext) end(err, cause error) {
 	c.err, c.cause = err, cause
 	attach := c.attach
 	c.attach = nil
-	close(c.done)
 	c.mu.Unlock()
 
 	for _, leave := range attach {
@@ -316,6 +316,7 @@ func (c *vcontext) end(err, cause error) {
 		c.mu.Unlock()
 		f()
 	}
+	close(c.done)
 	c.drop()
 	if c.e != nil {
 		c.e.mu.Lock()
