@@ -54,7 +54,7 @@ tidy:
 # The race detector needs cgo; without a C compiler the tests run without it.
 race:
 	@if command -v $$($(GO) env CC) >/dev/null; then race=-race; else echo "race: skipped, there is no C compiler"; fi; \
-	for m in $(modules); do (cd $$m && $(properties) $(GO) test -count=1 $$race ./...) || exit 1; done
+	for m in $(modules); do (cd $$m && $(properties) $(GO) test -count=1 -timeout 40m $$race ./...) || exit 1; done
 
 # Without the limit on minimizing the fuzzer spends most of a short run on it.
 fuzz:
