@@ -295,9 +295,8 @@ func (p *parser) finishing(word string) (Ending, bool) {
 }
 
 func (p *parser) finishReason(reason *retry.FinishReason) bool {
-	begin := p.pos
 	if !p.atEnd() && p.isQuote() {
-		begin = p.pos
+		begin := p.pos
 		text, ok := p.str()
 		if ok && text == "" {
 			return p.fail(begin, p.pos-begin, "an empty reason is none: leave finish out")

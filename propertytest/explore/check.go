@@ -247,9 +247,9 @@ func (c *search) judge(s *scripted.Script) (trace.Trace, verdict.Findings) {
 		return events, nil
 	}
 	findings := verdict.Check(events, c.options.spec(*s.Policy))
-	if f, ok := strays(s, events, wall().Sub(began)); ok {
+	if _, ok := strays(s, events, wall().Sub(began)); ok {
 		began = wall() // again: the machine may have been busy
-		if f, ok = strays(s, c.subject.Play(s, c.options.Run), wall().Sub(began)); ok {
+		if f, ok := strays(s, c.subject.Play(s, c.options.Run), wall().Sub(began)); ok {
 			return events, append(findings, f)
 		}
 	}

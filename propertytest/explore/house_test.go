@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jonboulle/clockwork"
-
 	"github.com/retrykit/retrykit/fakeclock"
 	"github.com/retrykit/retrykit/propertytest/explore"
 	"github.com/retrykit/retrykit/retry"
@@ -39,7 +37,6 @@ type house struct {
 	stopped  error
 	done     bool
 	ctx      context.Context
-	words    *rand.Rand
 	other    *fakeclock.Clock
 	dropped  context.CancelFunc
 	tokens   int
@@ -75,7 +72,6 @@ type houseCall struct {
 	spent    time.Duration // in the last attempt
 	uncount  int           // attempts that a bug does not count
 	drawn    *float64
-	timeout  clockwork.Timer // of all attempts
 	bounded  context.Context
 }
 

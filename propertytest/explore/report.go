@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/retrykit/retrykit/propertytest/verdict"
-	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 )
@@ -158,8 +157,5 @@ func (o Options) applies(s Subject, rule verdict.Rule) (reason string, ok bool) 
 	}
 	return reason, len(o.Policies) == 0
 }
-
-// policy returns the policy of a scenario.
-func policy(s *scripted.Script) retry.Policy { return *s.Policy }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -121,7 +121,6 @@ type group struct {
 	outer    []retry.Policy
 	timeout  int64
 	deadline int64
-	first    uint32 // slot of its first closed client
 	clients  uint32
 	limit    Limit
 	limits   []retry.Limit // one of each that share
