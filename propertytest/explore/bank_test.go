@@ -276,7 +276,7 @@ var bank = []mutant{
 	{"error/first-failure-after-success", "lost-result", "returns the first failure although a retry succeeded"},
 	{"error/success-zeroed", "lost-result", "returns no stream"},
 
-	{"request/shared", "body-mutated", "gives every attempt the caller's request"},
+	{"request/uncloned", "body-mutated", "gives every attempt the caller's request"},
 	{"request/cloned-once", "body-mutated", "gives all attempts one copy"},
 	{"request/pointer-shared", "body-mutated", "copies all but what a pointer points to"},
 	{"request/messages-shared", "body-mutated", "copies all but the messages"},

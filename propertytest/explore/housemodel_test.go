@@ -67,7 +67,7 @@ func (m *houseOfModels) ChatStream(ctx context.Context, r retry.ChatRequest) (re
 func (m *houseOfModels) request(r, once retry.ChatRequest, n int) retry.ChatRequest {
 	next := r.Clone()
 	switch {
-	case m.is("request/shared"):
+	case m.is("request/uncloned"):
 		return r
 	case m.is("request/cloned-once"):
 		return once
