@@ -70,7 +70,15 @@ func (c *Clock) Sleep(d time.Duration) {
 	case Auto:
 		e.autoSleep(c.owner, d)
 	case run:
-		e.runSleep(c.owner, d)
+		p := e.current("Sleep")
+		e.setAlarm(p, c.owner, d)
+		if !e.nextIs(p) {
+			p.beginPark() // park, but for a call: see begin
+			if !p.yield(struct{}{}) {
+				p.exit()
+			}
+		}
+		e.mu.Unlock()
 	default:
 		e.blockSleep(c.owner, d)
 	}

@@ -281,21 +281,21 @@ func (c *vcontext) cancel() {
 		c.e.sched.claimIfLoose()
 		c.e.mu.Unlock()
 	}
-	c.end(context.Canceled, context.Canceled)
-	if c.e != nil && c.e.sched != nil {
+	if c.end(context.Canceled, context.Canceled) && c.e != nil && c.e.sched != nil {
 		c.e.sched.stepAside()
 	}
 }
 
 func (c *vcontext) expire() { c.end(context.DeadlineExceeded, context.DeadlineExceeded) }
 
-// end ends c and its children, then returns. Only the first call counts. The
-// channel of c is closed last, so that whoever it wakes finds the children ended.
-func (c *vcontext) end(err, cause error) {
+// end ends c and its children, then returns. Only the first call counts: it
+// reports true. The channel of c is closed last, so that whoever it wakes finds
+// the children ended.
+func (c *vcontext) end(err, cause error) bool {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.err, c.cause = err, cause
 	attach := c.attach
@@ -323,6 +323,7 @@ func (c *vcontext) end(err, cause error) {
 		c.e.contextEnded(c)
 		c.e.mu.Unlock()
 	}
+	return true
 }
 
 // subscribe has f called when c ends, on the goroutine that ends it. If c has

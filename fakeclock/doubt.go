@@ -192,7 +192,7 @@ func (s *scheduler) stepAside() {
 	defer s.e.mu.Unlock()
 	if p := s.cur; p != nil && len(s.loose) > 0 && s.e.calling == 0 && !s.over {
 		s.woke = true
-		s.ready(p)
+		s.readyFirst(p)
 		p.park()
 	}
 }

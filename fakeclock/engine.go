@@ -305,10 +305,19 @@ func (e *engine) moveTo(t int64) bool {
 // step moves time to the first event and fires it. The lock is released while a
 // function of the caller runs.
 func (e *engine) step() {
+	if p := e.begin(); p != nil {
+		e.sched.resume(p)
+	}
+}
+
+// begin is step, but for the goroutine of Run whose wait has ended: who calls begin
+// resumes it. To return from a switch of stacks costs more the more calls it is
+// deep, since the processor guesses each return wrongly.
+func (e *engine) begin() *proc {
 	ev := e.queue.first()
 	e.from = e.now
 	if !e.moveTo(ev.when) || !e.another() {
-		return
+		return nil
 	}
 	if ev.when == e.now {
 		e.round = uint32(ev.tie >> 32)
@@ -320,10 +329,10 @@ func (e *engine) step() {
 	if ev.proc != nil {
 		e.finish(ev, Fired)
 		ev.rec = 0
-		e.sched.resume(ev.proc)
-		return
+		return ev.proc
 	}
 	e.fire(ev)
+	return nil
 }
 
 // another counts an event. It returns false if that is one too many.

@@ -216,19 +216,41 @@ func (s *scheduler) ready(p *proc) {
 	s.e.queue.push(&p.event)
 }
 
+// readyFirst queues a goroutine that goes on before anything else happens.
+func (s *scheduler) readyFirst(p *proc) {
+	p.event.kind, p.event.owner, p.event.rec = kindReady, p.owner, 0
+	p.event.key = s.e.place(p.owner, s.e.now)
+	p.event.when--
+	s.e.queue.push(&p.event)
+}
+
 // resume lets p run until it parks or returns. It is called with the lock, which
 // p gives back when it calls the code under test.
 func (s *scheduler) resume(p *proc) {
+	if s.turnTo(p) {
+		p.next()
+		s.tookTurn()
+	}
+}
+
+// turnTo makes p the goroutine that runs. It reports whether p is to be resumed:
+// a loose one goes on by itself, and this loop ends.
+func (s *scheduler) turnTo(p *proc) bool {
 	if p.loose {
 		s.grant(p)
 		s.handed = true
-		return
+		return false
 	}
 	s.cur, p.parked = p, false
 	s.resumes++
 	s.barren = 0
-	p.next()
+	return true
+}
+
+// tookTurn makes it known that the goroutine which ran has parked.
+func (s *scheduler) tookTurn() {
 	s.cur = nil
+	s.woke = s.woke || len(s.loose) > 0 // by a channel or a context that does not tell
 	if len(s.e.adopted) > 0 {
 		s.e.mu.Unlock()
 		s.e.visitAdopted()
@@ -239,15 +261,23 @@ func (s *scheduler) resume(p *proc) {
 // park gives control back to the scheduler until p is resumed. It is called with
 // the lock and returns with it, or, if the Run is over, not at all.
 func (p *proc) park() {
-	e := p.event.e
-	p.parked, p.since, p.woken = true, e.now, false
+	p.beginPark()
+	if !p.yield(struct{}{}) {
+		p.exit()
+	}
+}
+
+func (p *proc) beginPark() {
+	p.parked, p.since, p.woken = true, p.event.e.now, false
 	if p.waits != "" || p.watch != nil {
 		p.parkFor()
 	}
-	if !p.yield(struct{}{}) {
-		e.mu.Unlock()
-		runtime.Goexit()
-	}
+}
+
+// exit ends p, whose turn will not come again.
+func (p *proc) exit() {
+	p.event.e.mu.Unlock()
+	runtime.Goexit()
 }
 
 // parkFor is the part of park for a wait that is not a mere sleep.
@@ -314,7 +344,10 @@ func (s *scheduler) loop() (handed bool) {
 				goroutinesAre(len(s.procs)), s.barren)
 		default:
 			s.barren++
-			e.step()
+			if p := e.begin(); p != nil && s.turnTo(p) {
+				p.next()
+				s.tookTurn()
+			}
 			if s.handed {
 				s.handed = false
 				return true
@@ -395,16 +428,6 @@ func (s *scheduler) fail(r *Report) {
 	if s.cur != nil {
 		s.cur.park()
 	}
-}
-
-// runSleep parks the running goroutine for d. It unlocks.
-func (e *engine) runSleep(o *owner, d time.Duration) {
-	p := e.current("Sleep")
-	e.setAlarm(p, o, d)
-	if !e.nextIs(p) {
-		p.park()
-	}
-	e.mu.Unlock()
 }
 
 // setAlarm arms the event that ends a sleep of p.
@@ -611,11 +634,7 @@ func (s *scheduler) contextEnded(c *vcontext) {
 		if p.cond != nil {
 			p.cond.forget(p)
 		}
-		// It goes on before anything else happens.
-		s.ready(p)
-		s.e.queue.remove(&p.event)
-		p.event.when--
-		s.e.queue.push(&p.event)
+		s.readyFirst(p)
 	}
 }
 

@@ -294,3 +294,64 @@ func TestStrangerInRun(t *testing.T) {
 		return nil
 	}))
 }
+
+// A goroutine that is blocked in its statement goes on at the instant at which a
+// function of the clock ends a standard context, though nobody tells.
+func TestRunSeesAStandardContextThatAFunctionCancels(t *testing.T) {
+	var at time.Duration
+	require.NoError(t, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+		parent, end := fakeclock.WithTimeout(t.Context(), clk, 8*time.Second)
+		defer end()
+		child, cancel := context.WithCancel(parent)
+		defer cancel()
+		late := clk.NewTimer(6 * time.Second)
+		clk.AfterFunc(4*time.Second, cancel)
+		select {
+		case <-child.Done():
+		case <-late.Chan():
+		}
+		at = clk.Elapsed()
+		return nil
+	}))
+	assert.Equal(t, 4*time.Second, at)
+}
+
+// Whoever cancels a context goes on before anything else that is due, whether or
+// not another goroutine is blocked in its statement.
+func TestCancelLetsNothingElseHappenFirst(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		var blocked error
+		require.NoError(t, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+			g := clk.NewGroup()
+			g.Go("blocked", func(clk *fakeclock.Clock) error {
+				parent, end := fakeclock.WithTimeout(t.Context(), clk, time.Minute)
+				defer end()
+				child, cancel := context.WithCancel(parent)
+				defer cancel()
+				late := clk.NewTimer(time.Minute)
+				select {
+				case <-child.Done():
+				case <-late.Chan():
+				}
+				return nil
+			})
+			g.Go("canceller", func(clk *fakeclock.Clock) error {
+				ctx, cancel := fakeclock.WithCancel(t.Context(), clk)
+				if again {
+					cancel()
+				}
+				clk.Sleep(time.Second)
+				tie := clk.NewTimer(time.Second)
+				due, end := fakeclock.WithTimeout(t.Context(), clk, time.Second)
+				defer end()
+				<-tie.Chan()
+				cancel()
+				blocked = due.Err()
+				assert.Equal(t, context.Canceled, ctx.Err())
+				return nil
+			})
+			return g.Wait()
+		}))
+		assert.NoError(t, blocked, "the deadline of this very instant came first; cancelled before: %t", again)
+	}
+}
