@@ -1,5 +1,6 @@
 # make test    every test, small sizes: under a minute after compiling
 # make check   what CI runs: format, vet, modernise, tidy, every test under the race detector
+# make contract  break each rule of the contract and see a test name it; a minute
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make bank    every mutant of the conformance suite on five seeds, and correct code through 50,000 checks
 # make golden  write the golden files anew; read the diff before committing it
@@ -25,12 +26,12 @@ properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race fuzz bank golden validation speed determinism bench screenshots npm scoreboard help
+.PHONY: test check format vet fix tidy race contract fuzz bank golden validation speed determinism bench screenshots npm scoreboard help
 
 test:
 	@$(GO) test ./...
 
-check: format vet fix tidy race
+check: format vet fix tidy race contract
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
 
 format:
@@ -55,6 +56,9 @@ tidy:
 race:
 	@if command -v $$($(GO) env CC) >/dev/null; then race=-race; else echo "race: skipped, there is no C compiler"; fi; \
 	for m in $(modules); do (cd $$m && $(properties) $(GO) test -count=1 -timeout 40m $$race ./...) || exit 1; done
+
+contract:
+	@$(GO) test -count=1 -timeout 20m -run '^TestEveryRuleIsHeldByATest$$' . -contract && echo "contract: ok"
 
 # Without the limit on minimizing the fuzzer spends most of a short run on it.
 fuzz:

@@ -21,11 +21,14 @@ func bounded(attempts int) retry.Policy {
 }
 
 // slow is an operation whose n-th call takes took[n] unless its context ends,
-// and then fails with errs[n].
+// and then fails with errs[n]. The call after them fails for good.
 func slow(clock *fakeclock.Clock, took []time.Duration, errs []error, starts *[]time.Duration) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		n := len(*starts)
 		*starts = append(*starts, clock.Elapsed())
+		if n >= len(took) {
+			return "", permanent("an attempt too many")
+		}
 		if err := fakeclock.SleepContext(ctx, clock, took[n]); err != nil {
 			return "", err
 		}
@@ -34,6 +37,7 @@ func slow(clock *fakeclock.Clock, took []time.Duration, errs []error, starts *[]
 }
 
 func TestAnAttemptThatTimedOutIsTransient(t *testing.T) {
+	holds(t, "C3")
 	const s = time.Second
 	busy := transient("503")
 	tests := []struct {
@@ -117,7 +121,8 @@ func TestWhatAReplacedAttemptLeftBehindIsDiscarded(t *testing.T) {
 				log = append(log, text)
 				return 0, &rest{classed: classed{text, retry.Transient()}, log: &log}
 			})
-			last := err.(*rest)
+			var last *rest
+			require.ErrorAs(t, err, &last)
 			if timeout == 0 {
 				assert.Equal(t, []string{"1 at 0s", "discard 1 at 0s", "2 at 1s", "discard 2 at 1s", "3 at 3s"}, log)
 				return
@@ -168,6 +173,7 @@ type watchedStream struct {
 }
 
 func TestABoundedStreamKeepsItsContextUntilItsEnd(t *testing.T) {
+	holds(t, "C9")
 	open := func(t *testing.T) (retry.Stream, *watchedStream, *fakeclock.Clock) {
 		clock := auto()
 		inner := &watchedStream{}

@@ -34,13 +34,13 @@ func TestClassify(t *testing.T) {
 		err  error
 		want retry.Classification
 	}{
-		{"nil", nil, retry.Permanent()},
-		{"unknown", errors.New("who knows"), retry.Permanent()},
-		{"context", context.DeadlineExceeded, retry.Permanent()},
+		{"C3: nil", nil, retry.Permanent()},
+		{"C3: unknown", errors.New("who knows"), retry.Permanent()},
+		{"C3: context", context.DeadlineExceeded, retry.Permanent()},
 		{"transient", transient("503"), retry.Transient()},
 		{"hinted", hinted("429", time.Second), retry.TransientAfter(time.Second)},
 		{"permanent", permanent("401"), retry.Permanent()},
-		{"wrapped", fmt.Errorf("call: %w", transient("503")), retry.Transient()},
+		{"C3: wrapped", fmt.Errorf("call: %w", transient("503")), retry.Transient()},
 		{"wrapped three times", fmt.Errorf("a: %w", fmt.Errorf("b: %w", fmt.Errorf("c: %w", hinted("429", 5)))), retry.TransientAfter(5)},
 		{"joined", errors.Join(io.EOF, transient("503")), retry.Transient()},
 		{"the first of two decides", errors.Join(permanent("401"), transient("503")), retry.Permanent()},

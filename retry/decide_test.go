@@ -2,7 +2,6 @@ package retry_test
 
 import (
 	"math"
-	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -10,9 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
-	"github.com/retrykit/retrykit/propertytest"
 	"github.com/retrykit/retrykit/retry"
 )
 
@@ -50,66 +47,66 @@ func TestDecide(t *testing.T) {
 		words   words
 		want    retry.Decision
 	}{
-		{"backoff", plain, 1, retry.Transient(), nil, retry.Decision{Reason: retry.Backoff, Wait: time.Second}},
-		{"backoff, capped", plain, 4, retry.Transient(), nil, retry.Decision{Reason: retry.Backoff, Wait: 3 * time.Second}},
-		{"a hint replaces a shorter backoff", plain, 1, hint(2 * time.Second), nil, retry.Decision{Reason: retry.RetryAfter, Wait: 2 * time.Second}},
-		{"a hint replaces a longer backoff", plain, 4, hint(time.Millisecond), nil, retry.Decision{Reason: retry.RetryAfter, Wait: time.Millisecond}},
-		{"no cap cuts a hint", plain, 1, hint(time.Hour), nil, retry.Decision{Reason: retry.RetryAfter, Wait: time.Hour}},
-		{"a zero hint means at once", jittered, 1, hint(0), words{highest}, retry.Decision{Reason: retry.RetryAfter}},
-		{"a negative hint is a zero hint", plain, 1, hint(-time.Second), nil, retry.Decision{Reason: retry.RetryAfter}},
-		{"least jitter", jittered, 1, retry.Transient(), words{lowest}, retry.Decision{Reason: retry.Backoff, Wait: time.Second}},
-		{"most jitter stays below a tenth", jittered, 1, retry.Transient(), words{highest},
+		{"C6: backoff", plain, 1, retry.Transient(), nil, retry.Decision{Reason: retry.Backoff, Wait: time.Second}},
+		{"C6: backoff, capped", plain, 4, retry.Transient(), nil, retry.Decision{Reason: retry.Backoff, Wait: 3 * time.Second}},
+		{"C5: a hint replaces a shorter backoff", plain, 1, hint(2 * time.Second), nil, retry.Decision{Reason: retry.RetryAfter, Wait: 2 * time.Second}},
+		{"C5: a hint replaces a longer backoff", plain, 4, hint(time.Millisecond), nil, retry.Decision{Reason: retry.RetryAfter, Wait: time.Millisecond}},
+		{"C5: no cap cuts a hint", plain, 1, hint(time.Hour), nil, retry.Decision{Reason: retry.RetryAfter, Wait: time.Hour}},
+		{"C5: a zero hint means at once", jittered, 1, hint(0), words{highest}, retry.Decision{Reason: retry.RetryAfter}},
+		{"C5: a negative hint is a zero hint", plain, 1, hint(-time.Second), nil, retry.Decision{Reason: retry.RetryAfter}},
+		{"C7: least jitter", jittered, 1, retry.Transient(), words{lowest}, retry.Decision{Reason: retry.Backoff, Wait: time.Second}},
+		{"C7: most jitter stays below a tenth", jittered, 1, retry.Transient(), words{highest},
 			retry.Decision{Reason: retry.Backoff, Wait: 1_099_999_999, Jitter: 99_999_999}},
-		{"jitter exceeds the cap", jittered, 4, retry.Transient(), words{highest},
+		{"C7: jitter exceeds the cap", jittered, 4, retry.Transient(), words{highest},
 			retry.Decision{Reason: retry.Backoff, Wait: 3_299_999_999, Jitter: 299_999_999}},
-		{"jitter only adds to a hint", jittered, 1, hint(10 * time.Second), words{1 << 63},
+		{"C7: jitter only adds to a hint", jittered, 1, hint(10 * time.Second), words{1 << 63},
 			retry.Decision{Reason: retry.RetryAfter, Wait: 10_500 * time.Millisecond, Jitter: 500 * time.Millisecond}},
-		{"9 ns have no tenth", jittered, 1, hint(9), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 9}},
-		{"19 ns have one whole tenth, of which [0, 1) is nothing", jittered, 1, hint(19), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 19}},
-		{"20 ns have two", jittered, 1, hint(20), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 21, Jitter: 1}},
-		{"the longest wait saturates", jittered, 1, hint(math.MaxInt64 - 1), words{highest},
+		{"C7: 9 ns have no tenth", jittered, 1, hint(9), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 9}},
+		{"C7: 19 ns have one whole tenth, of which [0, 1) is nothing", jittered, 1, hint(19), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 19}},
+		{"C7: 20 ns have two", jittered, 1, hint(20), words{highest}, retry.Decision{Reason: retry.RetryAfter, Wait: 21, Jitter: 1}},
+		{"C6: the longest wait saturates", jittered, 1, hint(math.MaxInt64 - 1), words{highest},
 			retry.Decision{Reason: retry.RetryAfter, Wait: math.MaxInt64, Jitter: 1}},
-		{"linear", policy("linear:base=1s,step=300ms,cap=2s,jitter=none,attempts=9"), 4, retry.Transient(), nil, wait(1900 * ms)},
-		{"linear, capped", policy("linear:base=1s,step=300ms,cap=2s,jitter=none,attempts=9"), 5, retry.Transient(), nil, wait(2 * s)},
-		{"linear steps by its base", policy("linear:base=1s,cap=none,jitter=none,attempts=9"), 5, retry.Transient(), nil, wait(5 * s)},
-		{"constant", policy("const:base=1s,jitter=none,attempts=9"), 8, retry.Transient(), nil, wait(s)},
-		{"list", policy("list:delays=1s/5s,jitter=none,attempts=9"), 2, retry.Transient(), nil, wait(5 * s)},
-		{"list, beyond its end", policy("list:delays=1s/5s,jitter=none,attempts=9"), 7, retry.Transient(), nil, wait(5 * s)},
-		{"multiplier", policy("exp:base=100ms,factor=1.5,jitter=none,attempts=9"), 4, retry.Transient(), nil, wait(337500 * time.Microsecond)},
-		{"full, least", policy("exp:base=1s,jitter=full,attempts=9"), 2, retry.Transient(), words{lowest}, jittering(0, -2*s)},
-		{"full, most", policy("exp:base=1s,jitter=full,attempts=9"), 2, retry.Transient(), words{highest}, jittering(2*s-1, -1)},
-		{"equal, least", policy("exp:base=1s,jitter=equal,attempts=9"), 1, retry.Transient(), words{lowest}, jittering(500*ms, -500*ms)},
-		{"plus-minus, most", policy("exp:base=1s,jitter=-20%+20%,attempts=9"), 1, retry.Transient(), words{highest}, jittering(1200*ms-1, 200*ms-1)},
-		{"plus-minus may exceed the cap", policy("exp:base=1s,cap=1s,jitter=-20%+20%,attempts=9"), 4, retry.Transient(), words{highest}, jittering(1200*ms-1, 200*ms-1)},
-		{"capped after the jitter it may not", policy("exp:base=1s,cap=1s,capped=after-jitter,jitter=-20%+20%,attempts=9"), 1, retry.Transient(), words{highest}, jittering(s, 0)},
-		{"capped after the jitter the window is the uncapped one", policy("exp:base=1s,cap=5s,capped=after-jitter,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, jittering(4*s, -4*s)},
-		{"capped exactly, at the cap", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(2*s, -2*s)},
-		{"capped exactly, beyond it", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(4 * s)},
-		{"capped exactly, at the cap by a multiplier", policy("exp:base=1s,factor=4,cap=16s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(8*s, -8*s)},
-		{"capped exactly, beyond it by a multiplier", policy("exp:base=1s,factor=4,cap=16s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(16 * s)},
-		{"decorrelated, least", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{lowest}, wait(s)},
-		{"decorrelated, most", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{highest}, jittering(3*s-1, 2*s-1)},
-		{"other kinds add nothing to a hint", policy("exp:base=1s,jitter=full,attempts=9"), 1, hint(7 * s), words{highest}, hinted(7 * s)},
-		{"the larger: the hint", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(5 * s), nil, hinted(5 * s)},
-		{"the larger: the backoff", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
-		{"the larger: the backoff with its jitter", policy("exp:base=4s,retry-after=larger,attempts=9"), 1, hint(4100 * ms), words{1 << 63}, jittering(4200*ms, 200*ms)},
-		{"the larger: both the same", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(4 * s), nil, hinted(4 * s)},
-		{"window: at its lower end", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(4 * s), nil, wait(4 * s)},
-		{"ignored", policy("exp:base=4s,retry-after=ignore,jitter=none,attempts=9"), 1, hint(time.Hour), nil, wait(4 * s)},
-		{"as long as it may be", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60 * s), nil, hinted(60 * s)},
-		{"too long: clamped", policy("exp:max-retry-after=60s,jitter=none,attempts=9"), 1, hint(61 * s), nil, hinted(60 * s)},
-		{"too long: dropped", policy("exp:max-retry-after=60s,long-retry-after=drop,jitter=none,attempts=9"), 1, hint(61 * s), nil, wait(s)},
-		{"too long: given up", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60*s + 1), nil, retry.Decision{Reason: retry.LongRetryAfter}},
-		{"window: below", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
-		{"window: inside", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(8 * s), nil, hinted(8 * s)},
-		{"window: above", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(time.Hour), nil, hinted(9 * s)},
-		{"last attempt", jittered, 5, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
-		{"beyond the last attempt", jittered, 6, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
-		{"the last attempt's class changes nothing", jittered, 5, retry.Permanent(), nil, retry.Decision{Reason: retry.LastAttempt}},
-		{"permanent", jittered, 1, retry.Permanent(), nil, retry.Decision{Reason: retry.NotTransient}},
-		{"the zero policy makes one call", retry.Policy{}, 1, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
-		{"fewer than one attempt acts as one", retry.Policy{MaxAttempts: -3}, 1, hint(1), nil, retry.Decision{Reason: retry.LastAttempt}},
-		{"unlimited", retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 1}, 1_000_000_000, hint(7), nil, retry.Decision{Reason: retry.RetryAfter, Wait: 7}},
+		{"C6: linear", policy("linear:base=1s,step=300ms,cap=2s,jitter=none,attempts=9"), 4, retry.Transient(), nil, wait(1900 * ms)},
+		{"C6: linear, capped", policy("linear:base=1s,step=300ms,cap=2s,jitter=none,attempts=9"), 5, retry.Transient(), nil, wait(2 * s)},
+		{"C6: linear steps by its base", policy("linear:base=1s,cap=none,jitter=none,attempts=9"), 5, retry.Transient(), nil, wait(5 * s)},
+		{"C6: constant", policy("const:base=1s,jitter=none,attempts=9"), 8, retry.Transient(), nil, wait(s)},
+		{"C6: list", policy("list:delays=1s/5s,jitter=none,attempts=9"), 2, retry.Transient(), nil, wait(5 * s)},
+		{"C6: list, beyond its end", policy("list:delays=1s/5s,jitter=none,attempts=9"), 7, retry.Transient(), nil, wait(5 * s)},
+		{"C6: multiplier", policy("exp:base=100ms,factor=1.5,jitter=none,attempts=9"), 4, retry.Transient(), nil, wait(337500 * time.Microsecond)},
+		{"C7: full, least", policy("exp:base=1s,jitter=full,attempts=9"), 2, retry.Transient(), words{lowest}, jittering(0, -2*s)},
+		{"C7: full, most", policy("exp:base=1s,jitter=full,attempts=9"), 2, retry.Transient(), words{highest}, jittering(2*s-1, -1)},
+		{"C7: equal, least", policy("exp:base=1s,jitter=equal,attempts=9"), 1, retry.Transient(), words{lowest}, jittering(500*ms, -500*ms)},
+		{"C7: plus-minus, most", policy("exp:base=1s,jitter=-20%+20%,attempts=9"), 1, retry.Transient(), words{highest}, jittering(1200*ms-1, 200*ms-1)},
+		{"C7: plus-minus may exceed the cap", policy("exp:base=1s,cap=1s,jitter=-20%+20%,attempts=9"), 4, retry.Transient(), words{highest}, jittering(1200*ms-1, 200*ms-1)},
+		{"C7: capped after the jitter it may not", policy("exp:base=1s,cap=1s,capped=after-jitter,jitter=-20%+20%,attempts=9"), 1, retry.Transient(), words{highest}, jittering(s, 0)},
+		{"C7: capped after the jitter the window is the uncapped one", policy("exp:base=1s,cap=5s,capped=after-jitter,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, jittering(4*s, -4*s)},
+		{"C7: capped exactly, at the cap", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(2*s, -2*s)},
+		{"C7: capped exactly, beyond it", policy("exp:base=1s,cap=4s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(4 * s)},
+		{"C7: capped exactly, at the cap by a multiplier", policy("exp:base=1s,factor=4,cap=16s,capped=exact,jitter=full,attempts=9"), 3, retry.Transient(), words{1 << 63}, jittering(8*s, -8*s)},
+		{"C7: capped exactly, beyond it by a multiplier", policy("exp:base=1s,factor=4,cap=16s,capped=exact,jitter=full,attempts=9"), 4, retry.Transient(), words{1 << 63}, wait(16 * s)},
+		{"C7: decorrelated, least", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{lowest}, wait(s)},
+		{"C7: decorrelated, most", policy("exp:base=1s,cap=20s,jitter=decorrelated,attempts=9"), 1, retry.Transient(), words{highest}, jittering(3*s-1, 2*s-1)},
+		{"C7: other kinds add nothing to a hint", policy("exp:base=1s,jitter=full,attempts=9"), 1, hint(7 * s), words{highest}, hinted(7 * s)},
+		{"C5: the larger: the hint", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(5 * s), nil, hinted(5 * s)},
+		{"C5: the larger: the backoff", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
+		{"C5: the larger: the backoff with its jitter", policy("exp:base=4s,retry-after=larger,attempts=9"), 1, hint(4100 * ms), words{1 << 63}, jittering(4200*ms, 200*ms)},
+		{"C5: the larger: both the same", policy("exp:base=4s,retry-after=larger,jitter=none,attempts=9"), 1, hint(4 * s), nil, hinted(4 * s)},
+		{"C5: window: at its lower end", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(4 * s), nil, wait(4 * s)},
+		{"C5: ignored", policy("exp:base=4s,retry-after=ignore,jitter=none,attempts=9"), 1, hint(time.Hour), nil, wait(4 * s)},
+		{"C5: as long as it may be", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60 * s), nil, hinted(60 * s)},
+		{"C5: too long: clamped", policy("exp:max-retry-after=60s,jitter=none,attempts=9"), 1, hint(61 * s), nil, hinted(60 * s)},
+		{"C5: too long: dropped", policy("exp:max-retry-after=60s,long-retry-after=drop,jitter=none,attempts=9"), 1, hint(61 * s), nil, wait(s)},
+		{"C5: too long: given up", policy("exp:max-retry-after=60s,long-retry-after=give-up,jitter=none,attempts=9"), 1, hint(60*s + 1), nil, retry.Decision{Reason: retry.LongRetryAfter}},
+		{"C5: window: below", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(3 * s), nil, wait(4 * s)},
+		{"C5: window: inside", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(8 * s), nil, hinted(8 * s)},
+		{"C5: window: above", policy("exp:base=4s,max-retry-after=5s,long-retry-after=window,jitter=none,attempts=9"), 1, hint(time.Hour), nil, hinted(9 * s)},
+		{"C1: last attempt", jittered, 5, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
+		{"C1: beyond the last attempt", jittered, 6, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
+		{"C2: the last attempt's class changes nothing", jittered, 5, retry.Permanent(), nil, retry.Decision{Reason: retry.LastAttempt}},
+		{"C3: permanent", jittered, 1, retry.Permanent(), nil, retry.Decision{Reason: retry.NotTransient}},
+		{"C1: the zero policy makes one call", retry.Policy{}, 1, retry.Transient(), nil, retry.Decision{Reason: retry.LastAttempt}},
+		{"C1: fewer than one attempt acts as one", retry.Policy{MaxAttempts: -3}, 1, hint(1), nil, retry.Decision{Reason: retry.LastAttempt}},
+		{"C1: unlimited", retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 1}, 1_000_000_000, hint(7), nil, retry.Decision{Reason: retry.RetryAfter, Wait: 7}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,83 +150,11 @@ func TestDecisionInWords(t *testing.T) {
 	}
 }
 
-// bounds is what the contract says of the wait after a failure: the shortest,
-// and the first that is too long.
-func bounds(p retry.Policy, f retry.Failure) (low, high *big.Int) {
-	one := big.NewInt(1)
-	delay := bigBackoff(p, f.Attempt)
-	part := func(of *big.Int, n uint32) *big.Int {
-		return new(big.Int).Div(new(big.Int).Mul(of, big.NewInt(int64(n))), big.NewInt(1000))
-	}
-	window := func(of *big.Int, j retry.Jitter) (*big.Int, *big.Int) {
-		low, high := new(big.Int).Sub(of, part(of, uint32(j)&0xffff)), new(big.Int).Add(of, part(of, uint32(j)>>16))
-		if low.Cmp(high) == 0 {
-			high.Add(high, one)
-		}
-		return low, high
-	}
-	atMost := func(n *big.Int, limit int64) *big.Int {
-		if l := big.NewInt(limit); n.Cmp(l) > 0 {
-			return l
-		}
-		return n
-	}
-	switch {
-	case p.Jitter == retry.JitterDecorrelated:
-		low = big.NewInt(int64(p.BaseDelay))
-		high = new(big.Int).Add(new(big.Int).Mul(big.NewInt(3), big.NewInt(int64(max(f.Previous, p.BaseDelay)))), one)
-		if p.MaxDelay > 0 {
-			low, high = atMost(low, int64(p.MaxDelay)), atMost(high, int64(p.MaxDelay))
-		}
-		return low, high.Add(high, one)
-	case p.Cap == retry.CapExact:
-		loose := p
-		loose.MaxDelay, loose.Cap = 0, 0
-		if bigBackoff(loose, f.Attempt).Cmp(big.NewInt(int64(p.MaxDelay))) > 0 {
-			return delay, new(big.Int).Add(delay, one)
-		}
-	}
-	low, high = window(delay, p.Jitter)
-	if p.Cap == retry.CapAfterJitter {
-		low, high = atMost(low, int64(p.MaxDelay)), new(big.Int).Add(atMost(high, int64(p.MaxDelay)), one)
-	}
-	return low, high
-}
-
-// Over everything: no wait is negative, overflows or leaves its bounds.
-func TestDecideStaysInItsBounds(t *testing.T) {
-	seen := make(map[retry.Reason]bool)
-	rapid.Check(t, func(t *rapid.T) {
-		p := propertytest.Policies().Draw(t, "policy")
-		f := retry.Failure{
-			Attempt:  rapid.OneOf(rapid.IntRange(1, 8), rapid.IntRange(1, 5000)).Draw(t, "attempt"),
-			Class:    retry.Transient(),
-			Elapsed:  propertytest.Delays().Draw(t, "elapsed"),
-			Previous: propertytest.Delays().Draw(t, "previous"),
-		}
-		src := &words{rapid.Uint64().Draw(t, "word")}
-		d := p.Decide(f, src)
-		seen[d.Reason] = true
-		if f.Attempt >= p.MaxAttempts {
-			require.Equal(t, retry.Decision{Reason: retry.LastAttempt}, d)
-			return
-		}
-		low, high := bounds(p, f)
-		got := big.NewInt(int64(d.Wait))
-		require.GreaterOrEqual(t, got.Cmp(low), 0, "%v is below %v", d.Wait, low)
-		if d.Wait != math.MaxInt64 {
-			require.Less(t, got.Cmp(high), 0, "%v reaches %v", d.Wait, high)
-		}
-		refused := p.MaxElapsed > 0 && new(big.Int).Add(got, big.NewInt(int64(f.Elapsed))).Cmp(big.NewInt(int64(p.MaxElapsed))) > 0
-		require.Equal(t, !refused, d.Retry())
-	})
-	assert.Len(t, seen, 3, "backoff, last attempt and elapsed limit all came up")
-}
-
 // The Dvoretzky-Kiefer-Wolfowitz bound with Massart's constant: n independent
 // draws of the right distribution leave the band with probability 2·exp(-2nε²),
 // here 1e-9. The seeds are fixed, so the test is deterministic.
 func TestJitterIsUniform(t *testing.T) {
+	holds(t, "C7")
 	const n = 4000
 	band := math.Sqrt(math.Log(2/1e-9) / (2 * n))
 	for _, tt := range []struct {
@@ -302,6 +227,7 @@ func supDistance(u []float64) float64 {
 }
 
 func TestSeededDependsOnSeedClientAndCall(t *testing.T) {
+	holds(t, "C11")
 	first := func(seed, client, call uint64) uint64 { return retry.Seeded(seed, client)(call).Uint64() }
 	assert.Equal(t, first(1, 2, 3), first(1, 2, 3))
 
@@ -321,6 +247,7 @@ func TestSeededDependsOnSeedClientAndCall(t *testing.T) {
 // The words are part of what a seed promises: a change of any of them changes
 // every recorded schedule.
 func TestSeededWordsNeverChange(t *testing.T) {
+	holds(t, "C11")
 	src := retry.Seeded(1, 0)(1)
 	assert.Equal(t, []uint64{0x4f8aa9f070c89daa, 0xd069c6f0dcda0c2a, 0xa20f79f0bba93af8}, []uint64{src.Uint64(), src.Uint64(), src.Uint64()})
 }

@@ -438,6 +438,7 @@ func (l *ledger) Abandon(_ time.Time, number retry.Permit) {
 }
 
 func TestALimitIsAskedAndTold(t *testing.T) {
+	holds(t, "C13")
 	busy := hinted("429", time.Second)
 	run := func(l *ledger, ctx context.Context, clock *fakeclock.Clock, errs ...error) error {
 		_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: clock, Limit: l}), newWeather(clock, errs...).call)

@@ -56,6 +56,7 @@ func TestRetriesUntilSuccess(t *testing.T) {
 }
 
 func TestGivesUpAfterMaxAttempts(t *testing.T) {
+	holds(t, "C1")
 	m, inner, _ := play(t, 3, `transient:1 x4`)
 	s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
 	assert.Nil(t, s)
@@ -65,6 +66,7 @@ func TestGivesUpAfterMaxAttempts(t *testing.T) {
 }
 
 func TestRespectsRetryAfter(t *testing.T) {
+	holds(t, "C5")
 	m, inner, clock := play(t, 3, `transient:50; ok`)
 	_, err := m.ChatStream(t.Context(), retry.ChatRequest{})
 	require.NoError(t, err)
@@ -73,6 +75,7 @@ func TestRespectsRetryAfter(t *testing.T) {
 }
 
 func TestPermanentErrorsAreNotRetried(t *testing.T) {
+	holds(t, "C3")
 	m, inner, clock := play(t, 3, `permanent: bad auth; ok`)
 	_, err := m.ChatStream(t.Context(), retry.ChatRequest{})
 	assert.EqualError(t, err, "permanent: bad auth")
@@ -81,6 +84,7 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 }
 
 func TestMidStreamErrorsAreNotRetried(t *testing.T) {
+	holds(t, "C9")
 	m, inner, _ := play(t, 3, `ok "hello" transient:1; ok`)
 	s, err := m.ChatStream(t.Context(), retry.ChatRequest{})
 	require.NoError(t, err)
@@ -91,6 +95,7 @@ func TestMidStreamErrorsAreNotRetried(t *testing.T) {
 }
 
 func TestExponentialBackoffGrowsThenCaps(t *testing.T) {
+	holds(t, "C6")
 	p := retry.Policy{MaxAttempts: 10, BaseDelay: 10 * time.Millisecond, MaxDelay: 40 * time.Millisecond}
 	var got []time.Duration
 	for attempt := 1; attempt <= 4; attempt++ {
@@ -150,6 +155,7 @@ func TestModelDelegates(t *testing.T) {
 }
 
 func TestEveryAttemptGetsAnEqualRequest(t *testing.T) {
+	holds(t, "C8")
 	request := fullRequest()
 	var seen []retry.ChatRequest
 	inner := stub(func(_ context.Context, req retry.ChatRequest) (retry.Stream, error) {
@@ -175,6 +181,7 @@ func (*emptyStream) Recv() (retry.StreamChunk, error) { return nil, io.EOF }
 func (s *emptyStream) Close() error                   { s.closed++; return nil }
 
 func TestAnOpenedStreamIsHandedOverAsItIs(t *testing.T) {
+	holds(t, "C9")
 	stream := &emptyStream{}
 	m, err := retry.NewModel(stub(func(context.Context, retry.ChatRequest) (retry.Stream, error) { return stream, nil }), retry.Config{Policy: exact(3)})
 	require.NoError(t, err)

@@ -47,6 +47,7 @@ func fullRequest() retry.ChatRequest {
 }
 
 func TestCloneIsEqualAndSharesNothing(t *testing.T) {
+	holds(t, "C8")
 	original := fullRequest()
 	requireFull(t, reflect.ValueOf(original), "ChatRequest")
 	clone := original.Clone()

@@ -81,19 +81,19 @@ func TestDoKeepsToTheSchedule(t *testing.T) {
 	}{
 		{"first attempt succeeds", exact(3), 0, nil, nil, []time.Duration{0}, 0},
 		{"second attempt succeeds", exact(3), 0, []error{busy}, nil, []time.Duration{0, 1 * s}, 1 * s},
-		{"backoff doubles up to the cap", exact(6), 0, repeat(5, busy), nil, []time.Duration{0, 1 * s, 3 * s, 7 * s, 11 * s, 15 * s}, 15 * s},
+		{"C6: backoff doubles up to the cap", exact(6), 0, repeat(5, busy), nil, []time.Duration{0, 1 * s, 3 * s, 7 * s, 11 * s, 15 * s}, 15 * s},
 		{"waits begin when the attempt ends", exact(3), 100 * ms, repeat(2, busy), nil, []time.Duration{0, 1100 * ms, 3200 * ms}, 3300 * ms},
-		{"the last error returns at once", exact(3), 0, repeat(9, busy), busy, []time.Duration{0, 1 * s, 3 * s}, 3 * s},
-		{"one attempt", exact(1), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
-		{"no attempts act as one", exact(0), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
-		{"fewer act as one", exact(math.MinInt), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
-		{"the zero policy makes one call", retry.Policy{}, 0, repeat(9, busy), busy, []time.Duration{0}, 0},
-		{"a permanent error returns at once", exact(5), 0, []error{busy, denied, busy}, denied, []time.Duration{0, 1 * s}, 1 * s},
-		{"a hint replaces the backoff of its wait only", exact(4), 0, []error{busy, hinted("429", 50*ms), busy}, nil, []time.Duration{0, 1 * s, 1050 * ms, 5050 * ms}, 5050 * ms},
-		{"no cap cuts a hint", exact(3), 0, []error{hinted("429", time.Hour)}, nil, []time.Duration{0, time.Hour}, time.Hour},
-		{"a zero hint means at once", exact(3), 0, repeat(2, hinted("429", 0)), nil, []time.Duration{0, 0, 0}, 0},
-		{"a wrapped error keeps its class", exact(3), 0, []error{fmt.Errorf("chat: %w", busy)}, nil, []time.Duration{0, 1 * s}, 1 * s},
-		{"no cap", retry.Policy{MaxAttempts: 8, BaseDelay: s}, 0, repeat(7, busy), nil, []time.Duration{0, 1 * s, 3 * s, 7 * s, 15 * s, 31 * s, 63 * s, 127 * s}, 127 * s},
+		{"C2: the last error returns at once", exact(3), 0, repeat(9, busy), busy, []time.Duration{0, 1 * s, 3 * s}, 3 * s},
+		{"C1: one attempt", exact(1), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"C1: no attempts act as one", exact(0), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"C1: fewer act as one", exact(math.MinInt), 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"C1: the zero policy makes one call", retry.Policy{}, 0, repeat(9, busy), busy, []time.Duration{0}, 0},
+		{"C3: a permanent error returns at once", exact(5), 0, []error{busy, denied, busy}, denied, []time.Duration{0, 1 * s}, 1 * s},
+		{"C5: a hint replaces the backoff of its wait only", exact(4), 0, []error{busy, hinted("429", 50*ms), busy}, nil, []time.Duration{0, 1 * s, 1050 * ms, 5050 * ms}, 5050 * ms},
+		{"C5: no cap cuts a hint", exact(3), 0, []error{hinted("429", time.Hour)}, nil, []time.Duration{0, time.Hour}, time.Hour},
+		{"C5: a zero hint means at once", exact(3), 0, repeat(2, hinted("429", 0)), nil, []time.Duration{0, 0, 0}, 0},
+		{"C3: a wrapped error keeps its class", exact(3), 0, []error{fmt.Errorf("chat: %w", busy)}, nil, []time.Duration{0, 1 * s}, 1 * s},
+		{"C6: no cap", retry.Policy{MaxAttempts: 8, BaseDelay: s}, 0, repeat(7, busy), nil, []time.Duration{0, 1 * s, 3 * s, 7 * s, 15 * s, 31 * s, 63 * s, 127 * s}, 127 * s},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,7 +136,35 @@ func (t *countedTimer) Stop() bool {
 	return t.Timer.Stop()
 }
 
+// oneWay is a clock that waits by its timers only.
+type oneWay struct {
+	clockwork.Clock
+	other []string // the calls that wait in another way
+}
+
+func (c *oneWay) Sleep(d time.Duration) { c.other = append(c.other, fmt.Sprint("Sleep ", d)) }
+func (c *oneWay) After(d time.Duration) <-chan time.Time {
+	c.other = append(c.other, fmt.Sprint("After ", d))
+	return c.Clock.After(d)
+}
+func (c *oneWay) NewTicker(d time.Duration) clockwork.Ticker {
+	c.other = append(c.other, fmt.Sprint("NewTicker ", d))
+	return c.Clock.NewTicker(d)
+}
+
+func TestEachWaitIsATimerOfTheGivenClock(t *testing.T) {
+	holds(t, "C12")
+	clock := &oneWay{Clock: auto()}
+	counted := &timerCount{Clock: clock}
+	w := newWeather(auto(), transient("503"), hinted("429", 0), hinted("429", time.Hour), transient("503"))
+	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: exact(5), Clock: counted}), w.call)
+	require.NoError(t, err)
+	assert.Equal(t, 3, counted.armed, "one for each wait but the zero one")
+	assert.Empty(t, clock.other)
+}
+
 func TestAZeroWaitArmsNoTimer(t *testing.T) {
+	holds(t, "C10")
 	clock := &timerCount{Clock: auto()}
 	w := newWeather(clock, repeat(2, hinted("429", 0))...)
 	_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: exact(3), Clock: clock}), w.call)
@@ -145,6 +173,7 @@ func TestAZeroWaitArmsNoTimer(t *testing.T) {
 }
 
 func TestUnlimitedGoesOn(t *testing.T) {
+	holds(t, "C1")
 	clock := auto()
 	w := newWeather(clock, repeat(999, transient("503"))...)
 	p := retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: time.Second, MaxDelay: time.Hour}
@@ -156,6 +185,7 @@ func TestUnlimitedGoesOn(t *testing.T) {
 }
 
 func TestTheLastErrorIsNotClassified(t *testing.T) {
+	holds(t, "C2")
 	var asked []string
 	r := newRetrier(t, retry.Config{
 		Policy: exact(3),
@@ -221,6 +251,7 @@ func TestThePolicyCanBeReplacedWhileCallsRun(t *testing.T) {
 }
 
 func TestACancelledContextStartsNoAttempt(t *testing.T) {
+	holds(t, "C10")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := newWeather(auto())
@@ -231,6 +262,7 @@ func TestACancelledContextStartsNoAttempt(t *testing.T) {
 }
 
 func TestCancelInAWait(t *testing.T) {
+	holds(t, "C10")
 	clock := auto()
 	ctx, cancel := fakeclock.WithCancel(t.Context(), clock)
 	defer clock.AfterFunc(1500*time.Millisecond, cancel).Stop()
@@ -255,6 +287,7 @@ func TestCancelInAWait(t *testing.T) {
 }
 
 func TestTheCauseOfACancellationIsFound(t *testing.T) {
+	holds(t, "C10")
 	clock := auto()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("user closed the tab")
@@ -270,6 +303,7 @@ func TestTheCauseOfACancellationIsFound(t *testing.T) {
 }
 
 func TestADeadlineThatComesFirstEndsTheCallWithoutTheWait(t *testing.T) {
+	holds(t, "C10")
 	for _, tt := range []struct {
 		timeout time.Duration
 		starts  int
@@ -302,6 +336,7 @@ func TestADeadlineThatComesFirstEndsTheCallWithoutTheWait(t *testing.T) {
 
 // The order after a failure is: last attempt, permanent error, context.
 func TestTheInnerErrorComesBeforeTheContext(t *testing.T) {
+	holds(t, "C4")
 	for name, err := range map[string]error{"last attempt": transient("503"), "permanent": permanent("401")} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -319,6 +354,7 @@ func TestTheInnerErrorComesBeforeTheContext(t *testing.T) {
 }
 
 func TestTheElapsedLimit(t *testing.T) {
+	holds(t, "C13")
 	for _, tt := range []struct {
 		limit  time.Duration
 		starts int
@@ -335,7 +371,7 @@ func TestTheElapsedLimit(t *testing.T) {
 			w := newWeather(clock, repeat(9, last)...)
 			_, err := retry.Do(t.Context(), newRetrier(t, retry.Config{Policy: policy, Clock: clock}), w.call)
 			assert.True(t, err == last, "a refused retry returns the last error")
-			assert.Len(t, w.starts, tt.starts)
+			require.Len(t, w.starts, tt.starts)
 			assert.Equal(t, w.starts[tt.starts-1], clock.Since(w.start), "at once")
 			assert.Equal(t, tt.starts-1, clock.armed)
 		})
@@ -344,6 +380,7 @@ func TestTheElapsedLimit(t *testing.T) {
 
 // Time that attempts take counts, too.
 func TestTheElapsedLimitCountsAttempts(t *testing.T) {
+	holds(t, "C13")
 	clock := auto()
 	policy := exact(9)
 	policy.MaxElapsed = 5 * time.Second
@@ -355,6 +392,7 @@ func TestTheElapsedLimitCountsAttempts(t *testing.T) {
 }
 
 func TestTheContextComesBeforeTheElapsedLimit(t *testing.T) {
+	holds(t, "C13")
 	policy := exact(9)
 	policy.MaxElapsed = 1
 	t.Run("cancelled", func(t *testing.T) {
@@ -377,6 +415,7 @@ func TestTheContextComesBeforeTheElapsedLimit(t *testing.T) {
 }
 
 func TestALongRetryAfterEndsTheCall(t *testing.T) {
+	holds(t, "C5")
 	policy := exact(9)
 	policy.MaxRetryAfter, policy.LongRetryAfter = time.Minute, retry.HintGivesUp
 	clock := auto()
@@ -388,6 +427,7 @@ func TestALongRetryAfterEndsTheCall(t *testing.T) {
 
 // Each decorrelated wait is drawn from the one before it.
 func TestDecorrelatedWaitsFollowEachOther(t *testing.T) {
+	holds(t, "C7")
 	clock := auto()
 	policy := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, Jitter: retry.JitterDecorrelated}
 	source := func(uint64) rand.Source { return &words{math.MaxUint64, math.MaxUint64, 0, math.MaxUint64} }
@@ -399,6 +439,7 @@ func TestDecorrelatedWaitsFollowEachOther(t *testing.T) {
 }
 
 func TestDecorrelatedWaitsAreCapped(t *testing.T) {
+	holds(t, "C7")
 	p := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, MaxDelay: 20 * time.Second, Jitter: retry.JitterDecorrelated}
 	d := p.Decide(retry.Failure{Attempt: 3, Class: retry.Transient(), Previous: 19 * time.Second}, &words{math.MaxUint64})
 	assert.Equal(t, retry.Decision{Reason: retry.Backoff, Wait: 20 * time.Second, Jitter: 19 * time.Second}, d)
@@ -427,6 +468,7 @@ func waits(t testing.TB, r *retry.Retrier, clock clockwork.Clock, ctx context.Co
 }
 
 func TestDelaysDependOnSeedClientAndCallOnly(t *testing.T) {
+	holds(t, "C11")
 	policy := retry.Policy{MaxAttempts: 9, BaseDelay: time.Second, Jitter: retry.JitterAdditive}
 	solo := func(seed, client, call uint64) []time.Duration {
 		clock := auto()
@@ -477,6 +519,7 @@ func TestDelaysDependOnSeedClientAndCallOnly(t *testing.T) {
 }
 
 func TestAnUnseededRetrierIsUnpredictable(t *testing.T) {
+	holds(t, "C11")
 	policy := retry.Policy{MaxAttempts: 9, BaseDelay: time.Hour, Jitter: retry.JitterAdditive}
 	draw := func() []time.Duration {
 		clock := auto()
@@ -503,6 +546,7 @@ func TestAnUnseededRetrierIsUnpredictable(t *testing.T) {
 // The same loop on clockwork's own clocks: the real one inside a bubble, the
 // fake one with a hand to advance it.
 func TestDoOnClockworksClocks(t *testing.T) {
+	holds(t, "C12")
 	t.Run("real", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			clock := clockwork.NewRealClock()
@@ -544,6 +588,7 @@ func TestDoOnClockworksClocks(t *testing.T) {
 }
 
 func TestEventsOfACall(t *testing.T) {
+	holds(t, "C4")
 	clock := auto()
 	start := clock.Now()
 	var got []retry.Event
