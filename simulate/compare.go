@@ -3,10 +3,6 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"math"
-
-	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/scripted"
@@ -17,157 +13,143 @@ import (
 type Candidate struct {
 	Name   string
 	Policy *retry.Policy // of every group; nil: the script's
-	Limit  *fleet.Limit  // of every group; nil: the script's
+	// Alter changes the scenario further; nil: nothing.
+	Alter func(*fleet.Scenario) error
+}
+
+// with returns the options under which a candidate runs.
+func (o FleetOptions) with(c Candidate) FleetOptions {
+	if c.Policy != nil {
+		o.Policy = c.Policy
+	}
+	return o.altered(c.Alter)
+}
+
+// altered returns the options with one change more.
+func (o FleetOptions) altered(change func(*fleet.Scenario) error) FleetOptions {
+	before := o.Alter
+	if before == nil {
+		o.Alter = change
+	} else if change != nil {
+		o.Alter = func(sc *fleet.Scenario) error {
+			if err := before(sc); err != nil {
+				return err
+			}
+			return change(sc)
+		}
+	}
+	return o
 }
 
 // Comparison is what [Compare] found.
 type Comparison struct {
 	Seed       uint64
-	Runs       int
+	Runs       int // of each candidate that all have finished
 	Candidates []Standing
 }
 
 // Standing is a candidate beside the others.
 type Standing struct {
 	Name      string
-	Metrics   []Metric // in the order of [ComparedSubjects]
-	Recovered Proportion
+	Scenario  fleet.Scenario
+	Runs      []*fleet.Result // by seed
+	Metrics   []Metric        // of each of the [Subjects]
+	Recovered Proportion      // of the runs with a fault to recover from
 	Collapsed Proportion
-	// DominatedBy names the first candidate that is better in something that
-	// counts and worse in nothing; "" if there is none.
+	// DominatedBy names the first candidate that is better in successes,
+	// amplification or p99 and worse in none of them; "" if there is none.
 	DominatedBy string
 }
 
-// Metric is a mean over the runs, and how it differs from the first
-// candidate's in the same runs.
+// Metric is a subject over the runs of a candidate, and how it differs from the
+// first candidate's in the same runs.
 type Metric struct {
-	Subject scripted.Subject
-	Mean    float64
-	// Difference is the mean of the paired differences from the first
-	// candidate, within [Low, High] in 95 of 100 cases (Student). All three are
-	// 0 of the first candidate.
-	Difference, Low, High float64
-	// Differs says that 0 is not in the interval. Otherwise there is no
-	// difference to speak of.
-	Differs bool
-
-	values []float64
+	scripted.Subject
+	Summary
+	Difference Difference
 }
 
-// ComparedSubjects is what candidates are compared in; the first three decide
-// which one dominates another.
-var ComparedSubjects = []scripted.Subject{
-	scripted.SubjectSuccesses, scripted.SubjectAmplification, scripted.SubjectP99, scripted.SubjectWasted, scripted.SubjectRecovery,
-}
-
-// deciding is how many of ComparedSubjects decide about dominance.
-const deciding = 3
+// deciding are the subjects by which one candidate dominates another.
+var deciding = []scripted.Subject{scripted.SubjectSuccesses, scripted.SubjectAmplification, scripted.SubjectP99}
 
 // higherIsBetter says which way a subject is good.
 func higherIsBetter(s scripted.Subject) bool { return s == scripted.SubjectSuccesses }
 
-// Compare runs a scenario with each candidate, on common random numbers: in a
-// run all of them meet the same arrivals, service times and failures, so the
-// differences between them are seen with far fewer runs. A recovery that does
-// not come counts as the rest of the run.
+// Compare runs a scenario with each candidate, 20 times unless the options say
+// otherwise, on common random numbers: in a run all of them meet the same
+// arrivals, service times and failures, so the differences between them are seen
+// with far fewer runs.
+//
+// When the context ends, the error is its own and the comparison is of the seeds
+// until then, nil if there is none.
 func Compare(ctx context.Context, s *scripted.Script, candidates []Candidate, o FleetOptions) (*Comparison, error) {
 	if len(candidates) < 2 {
 		return nil, fmt.Errorf("simulate: compare: %d candidates, want at least two", len(candidates))
 	}
 	runs := o.Runs
-	if runs < 2 {
+	if runs < 1 {
 		runs = 20
 	}
-	out := &Comparison{Seed: pick(o.Seed, s.Seed, DefaultSeed), Runs: runs}
-	scenarios := make([]fleet.Scenario, len(candidates))
-	for k, c := range candidates {
-		with := o
-		if c.Policy != nil {
-			with.Policy = c.Policy
-		}
-		sc, err := Scenario(s, with)
+	out := &Comparison{Seed: pick(o.Seed, s.Seed, DefaultSeed)}
+	for _, c := range candidates {
+		sc, err := Scenario(s, o.with(c))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
-		if c.Limit != nil {
-			for i := range sc.Groups {
-				sc.Groups[i].Limit = *c.Limit
-			}
-		}
-		scenarios[k] = sc
+		out.Candidates = append(out.Candidates, Standing{Name: c.Name, Scenario: sc})
 	}
-	results := make([]*fleet.Result, len(candidates)*runs)
-	errs := make([]error, len(results))
-	parallel(len(results), func(i int) {
-		results[i], errs[i] = fleet.Run(ctx, scenarios[i/runs], out.Seed+uint64(i%runs))
+	n := len(candidates)
+	results := make([]*fleet.Result, n*runs)
+	parallel(len(results), func(i int) { // seed after seed, so that an interrupt leaves whole ones
+		results[i], _ = o.run(ctx, out.Candidates[i%n].Scenario, out.Seed+uint64(i/n))
 	})
-	for _, err := range append(errs, ctx.Err()) {
-		if err != nil {
-			return nil, err
+	for i, r := range results {
+		if r == nil {
+			break
+		}
+		if i%n == n-1 {
+			out.Runs = i/n + 1
 		}
 	}
-	for k, c := range candidates {
-		out.Candidates = append(out.Candidates, standing(c.Name, results[k*runs:][:runs], out.Candidates))
+	if out.Runs == 0 {
+		return nil, ctx.Err()
+	}
+	for k := range out.Candidates {
+		st := &out.Candidates[k]
+		for seed := range out.Runs {
+			st.Runs = append(st.Runs, results[seed*n+k])
+		}
+		st.judge(out.Candidates[0].Runs)
 	}
 	out.dominance()
-	return out, nil
+	return out, ctx.Err()
 }
 
-func standing(name string, runs []*fleet.Result, before []Standing) Standing {
-	st := Standing{Name: name}
+// judge fills in what the runs say.
+func (st *Standing) judge(first []*fleet.Result) {
 	collapsed, recovered, faulty := 0, 0, 0
-	for _, r := range runs {
+	for _, r := range st.Runs {
 		if r.Collapsed {
 			collapsed++
 		}
 		if r.FaultsEnd >= 0 {
 			faulty++
 		}
-		if r.RecoveredAt >= 0 {
+		if _, ok := r.Recovery(); ok {
 			recovered++
 		}
 	}
-	st.Collapsed, st.Recovered = Wilson(collapsed, len(runs)), Wilson(recovered, faulty)
-	for i, subject := range ComparedSubjects {
-		if subject == scripted.SubjectRecovery && faulty == 0 {
-			continue // there is nothing to recover from
-		}
-		m := Metric{Subject: subject}
-		for _, r := range runs {
-			v := measure(r, subject, "")
-			if v == never {
-				v = int64(r.Horizon - max(r.FaultsEnd, 0))
-			}
-			m.values = append(m.values, float64(v))
-		}
-		m.Mean = stat.Mean(m.values, nil)
-		if len(before) > 0 {
-			m.Difference, m.Low, m.High = paired(m.values, before[0].Metrics[i].values)
-			m.Differs = m.Low > 0 || m.High < 0
-		}
-		st.Metrics = append(st.Metrics, m)
+	st.Collapsed, st.Recovered = Wilson(collapsed, len(st.Runs)), Wilson(recovered, faulty)
+	for _, subject := range Subjects {
+		st.Metrics = append(st.Metrics, Metric{subject, Summarize(subject, st.Runs), Differ(subject, st.Runs, first)})
 	}
-	return st
-}
-
-// paired returns the mean of the differences a - b and the interval that holds
-// it in 95 of 100 cases.
-func paired(a, b []float64) (mean, low, high float64) {
-	differences := make([]float64, len(a))
-	for i := range a {
-		differences[i] = a[i] - b[i]
-	}
-	mean, deviation := stat.MeanStdDev(differences, nil)
-	n := float64(len(a))
-	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(.975) * deviation / math.Sqrt(n)
-	return mean, mean - half, mean + half
 }
 
 // dominance marks the candidates that another one dominates.
 func (c *Comparison) dominance() {
 	for k := range c.Candidates {
 		for j := range c.Candidates {
-			if j != k && dominates(&c.Candidates[j], &c.Candidates[k]) {
+			if j != k && dominates(c.Candidates[j].Runs, c.Candidates[k].Runs) {
 				c.Candidates[k].DominatedBy = c.Candidates[j].Name
 				break
 			}
@@ -176,18 +158,22 @@ func (c *Comparison) dominance() {
 }
 
 // dominates reports whether a is better than b in something and worse in
-// nothing, by the intervals of their paired differences.
-func dominates(a, b *Standing) bool {
+// nothing, by the intervals of their paired differences. What cannot be told, as
+// from a single run, decides nothing.
+func dominates(a, b []*fleet.Result) bool {
 	better := false
-	for i := range deciding {
-		_, low, high := paired(a.Metrics[i].values, b.Metrics[i].values)
-		if !higherIsBetter(a.Metrics[i].Subject) {
-			low, high = -high, -low
+	for _, subject := range deciding {
+		d := Differ(subject, a, b)
+		if !d.Clear() {
+			if d.N < 2 {
+				return false
+			}
+			continue
 		}
-		if high < 0 {
+		if (d.Mean > 0) != higherIsBetter(subject) {
 			return false
 		}
-		better = better || low > 0
+		better = true
 	}
 	return better
 }

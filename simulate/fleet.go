@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"math"
 	"slices"
 
 	"github.com/retrykit/retrykit/retry"
@@ -20,7 +19,11 @@ type FleetOptions struct {
 	Seed   *uint64       // the first; nil: the script's, else [DefaultSeed]
 	Runs   int           // with the seeds from the first on; 0 acts as 1
 	// Alter changes what the script describes before it is run; nil: nothing.
-	Alter func(*fleet.Scenario)
+	Alter func(*fleet.Scenario) error
+	// Done is told each run that has ended, from any goroutine, several at once;
+	// nil: nobody is. What a context watches within a run, see
+	// [fleet.WithProgress].
+	Done func(*fleet.Result)
 	// Files holds the recordings, under the names that the script has; nil: a
 	// script that names one is an error.
 	Files fs.FS
@@ -54,22 +57,44 @@ func RunFleet(ctx context.Context, s *scripted.Script, o FleetOptions) (*FleetRe
 	if err != nil {
 		return nil, err
 	}
-	if o.Alter != nil {
-		o.Alter(&sc)
-	}
 	r := &FleetResult{Scenario: sc, Seed: pick(o.Seed, s.Seed, DefaultSeed)}
 	runs := make([]*fleet.Result, max(o.Runs, 1))
 	parallel(len(runs), func(k int) {
-		runs[k], _ = fleet.Run(ctx, sc, r.Seed+uint64(k)) // the scenario is valid
+		if k > 0 && ctx.Err() != nil {
+			return // a short run would not notice
+		}
+		if runs[k], _ = fleet.Run(ctx, sc, r.Seed+uint64(k)); o.Done != nil { // the scenario is valid
+			o.Done(runs[k])
+		}
 	})
 	for _, run := range runs {
-		r.Runs = append(r.Runs, run)
-		if run.Interrupted {
-			r.Interrupted = true
+		if run != nil {
+			r.Runs = append(r.Runs, run)
+		}
+		if r.Interrupted = run == nil || run.Interrupted; r.Interrupted {
 			break
 		}
 	}
 	r.judge(s)
+	return r, nil
+}
+
+// run runs a scenario to its end. The error is that of an invalid scenario, or
+// the context's.
+func (o FleetOptions) run(ctx context.Context, sc fleet.Scenario, seed uint64) (*fleet.Result, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // a short run would not notice
+	}
+	r, err := fleet.Run(ctx, sc, seed)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Interrupted:
+		return nil, ctx.Err()
+	}
+	if o.Done != nil {
+		o.Done(r)
+	}
 	return r, nil
 }
 
@@ -106,14 +131,11 @@ func (r *FleetResult) OK() bool {
 	return !slices.ContainsFunc(r.Checks, func(c Result) bool { return !c.OK })
 }
 
-// never is the recovery of a run that does not recover: longer than any.
-const never = math.MaxInt64
-
 // evaluate judges an expectation by every run.
 func (r *FleetResult) evaluate(e scripted.Expect, group string) Result {
 	out := Result{Expect: e, OK: true}
 	for k, run := range r.Runs {
-		got := measure(run, e.Subject, group)
+		got, _ := measure(run, e.Subject, group)
 		ok := !e.Open && e.Compare(got)
 		text := e.Show(got)
 		if e.Subject == scripted.SubjectRecovery && got == never {
@@ -132,56 +154,4 @@ func (r *FleetResult) evaluate(e scripted.Expect, group string) Result {
 		out.OK = out.OK && ok
 	}
 	return out
-}
-
-// measure returns what an expectation is about.
-func measure(run *fleet.Result, subject scripted.Subject, group string) int64 {
-	counts, latency := run.Total, run.Latency()
-	if i := slices.IndexFunc(run.Groups, func(g fleet.GroupResult) bool { return g.Name == group }); group != "" && i >= 0 {
-		counts, latency = run.Groups[i].Counts, &run.Groups[i].Latency
-	}
-	switch subject {
-	case scripted.SubjectRecovery:
-		if d, ok := run.Recovery(); ok {
-			return int64(d)
-		}
-		return never
-	case scripted.SubjectSuccesses:
-		return millionths(counts.Succeeded, counts.Calls)
-	case scripted.SubjectGaveUp:
-		return millionths(counts.GaveUp(), counts.Calls)
-	case scripted.SubjectAmplification:
-		return millionths(counts.Attempts(), counts.Calls)
-	case scripted.SubjectWasted:
-		return millionths(counts.ServedLate+counts.ServedFailed, counts.Served)
-	case scripted.SubjectP50:
-		return int64(latency.Quantile(500_000))
-	case scripted.SubjectP90:
-		return int64(latency.Quantile(900_000))
-	case scripted.SubjectP99:
-		return int64(latency.Quantile(990_000))
-	case scripted.SubjectP999:
-		return int64(latency.Quantile(999_000))
-	case scripted.SubjectCost:
-		return (counts.Cost + counts.CostWasted) / 1_000_000
-	case scripted.SubjectPeak, scripted.SubjectQueue:
-		most := int64(0)
-		for _, i := range run.Series {
-			if subject == scripted.SubjectQueue {
-				most = max(most, i.Queue)
-			} else {
-				most = max(most, i.Attempts())
-			}
-		}
-		return most
-	}
-	panic(fmt.Sprintf("simulate: %q is not about a fleet", subject))
-}
-
-// millionths returns a/b in millionths, 0 if b is 0.
-func millionths(a, b int64) int64 {
-	if b == 0 {
-		return 0
-	}
-	return int64(fleet.Ratio(a, b))
 }

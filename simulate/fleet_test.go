@@ -204,13 +204,13 @@ func TestCompare(t *testing.T) {
 		return simulate.Metric{}
 	}
 	for _, m := range c.Candidates[1].Metrics {
-		assert.Zero(t, m.Difference, "the same policy meets the same chance")
-		assert.False(t, m.Differs)
+		assert.Zero(t, m.Difference.Mean, "the same policy meets the same chance")
+		assert.False(t, m.Difference.Clear())
 	}
 	m := get(2, scripted.SubjectSuccesses)
-	assert.True(t, m.Differs, "without retries fewer calls succeed")
-	assert.Negative(t, m.High)
-	assert.True(t, get(3, scripted.SubjectAmplification).Differs, "hammering asks for more")
+	assert.True(t, m.Difference.Clear(), "without retries fewer calls succeed")
+	assert.Negative(t, m.Difference.Mean)
+	assert.True(t, get(3, scripted.SubjectAmplification).Difference.Clear(), "hammering asks for more")
 	assert.Empty(t, c.Candidates[2].DominatedBy, "it asks for less")
 
 	// Where failures do not depend on the load, who waits for longer gains
@@ -221,9 +221,9 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, c.Candidates[0].DominatedBy)
 	assert.Equal(t, "script", c.Candidates[1].DominatedBy)
-	assert.False(t, get(1, scripted.SubjectSuccesses).Differs, "no difference is said to be one")
-	assert.False(t, get(1, scripted.SubjectAmplification).Differs)
-	assert.True(t, get(1, scripted.SubjectP99).Differs)
+	assert.False(t, get(1, scripted.SubjectSuccesses).Difference.Clear(), "no difference is said to be one")
+	assert.False(t, get(1, scripted.SubjectAmplification).Difference.Clear())
+	assert.True(t, get(1, scripted.SubjectP99).Difference.Clear())
 
 	_, err = simulate.Compare(t.Context(), s, []simulate.Candidate{{Name: "alone"}}, simulate.FleetOptions{})
 	assert.ErrorContains(t, err, "want at least two")
@@ -240,7 +240,7 @@ func TestCommonRandomNumbersHelp(t *testing.T) {
 		c, err := simulate.Compare(t.Context(), s, []simulate.Candidate{{Name: "2", Policy: &two}, {Name: "3", Policy: &three}}, o)
 		require.NoError(t, err)
 		m := c.Candidates[1].Metrics[0]
-		return m.High - m.Low
+		return 2 * m.Difference.Half
 	}
 	pairedWidth := interval(simulate.FleetOptions{Runs: 12})
 	var values [2][]float64
@@ -266,7 +266,7 @@ timeout attempt=1s
 fault outage from=1m for=1s
 `)
 	expect := parse(t, "fleet for=1m; arrive burst; expect recovery <= 60s").Expects[0]
-	found, err := simulate.Find(t.Context(), s, simulate.FindOptions{Parameter: "fault.duration", While: expect, Low: "100ms", High: "10s", Runs: 6, Steps: 8})
+	found, err := simulate.Find(t.Context(), s, simulate.FindOptions{Parameter: "fault.duration", While: expect, Low: "100ms", High: "10s", Steps: 8, FleetOptions: simulate.FleetOptions{Runs: 6}})
 	require.NoError(t, err)
 	assert.True(t, found.Largest)
 	assert.Len(t, found.Thresholds, 6)
@@ -293,7 +293,7 @@ fault outage from=1m for=1s
 
 	// The smallest cure: how much budget is too much?
 	cure, err := simulate.Find(t.Context(), parse(t, strings.Replace(scripted.Format(s), "for=1s", "for=10s", 1)),
-		simulate.FindOptions{Parameter: "server.rate", While: expect, Low: "250/s", High: "800/s", Runs: 4, Steps: 6})
+		simulate.FindOptions{Parameter: "server.rate", While: expect, Low: "250/s", High: "800/s", Steps: 6, FleetOptions: simulate.FleetOptions{Runs: 4}})
 	require.NoError(t, err)
 	assert.False(t, cure.Largest)
 	assert.Contains(t, cure.Every, "/s")
@@ -348,14 +348,14 @@ func TestSweepShards(t *testing.T) {
 			{Parameter: "policy.attempts", Values: []string{"1", "3"}},
 			{Parameter: "server.queue", Values: []string{"5", "50", "500"}},
 		},
-		Replicates: 3,
+		FleetOptions: simulate.FleetOptions{Runs: 3},
 	}
 	sweep := func(index, of int) *simulate.Shard {
 		s, err := simulate.Sweep(t.Context(), grid, index, of)
 		require.NoError(t, err)
 		text, err := json.Marshal(s)
 		require.NoError(t, err)
-		back, err := simulate.ReadShard(text)
+		back, err := simulate.ReadShard("a.json", text)
 		require.NoError(t, err)
 		return back
 	}
@@ -384,23 +384,23 @@ func TestSweepShards(t *testing.T) {
 		assert.Equal(t, string(want), string(got), "%d shards", of)
 	}
 
-	other := grid
-	other.Seed = 2
+	other, two := grid, uint64(2)
+	other.Seed = &two
 	foreign, err := simulate.Sweep(t.Context(), other, 1, 30)
 	require.NoError(t, err)
 	for want, list := range map[string][]*simulate.Shard{
-		"no shards":                     {},
-		"shard 30 of 30 is missing":     shards[1:],
-		"shard 29 of 30 is given twice": append([]*simulate.Shard{shards[1]}, shards...),
-		"shard 1 of 30 is of another sweep: its scenario, axes, replicates or seed differ": append([]*simulate.Shard{}, append(shards[:29:29], foreign)...),
-		"shard 1 is one of 1, the others are of 30":                                        {shards[0], whole},
+		"no shards":                          {},
+		"of 30 shards these are missing: 30": shards[1:],
+		"shard 29 of 30 is given twice: also as a.json: shard 29 of 30":                                                    append([]*simulate.Shard{shards[1]}, shards...),
+		"shard 1 of 30 is of another sweep than a.json: shard 30 of 30: its scenario, axes, policies, runs or seed differ": append([]*simulate.Shard{}, append(shards[:29:29], foreign)...),
+		"shard 1 of 1 are not of the same number":                                                                          {shards[0], whole},
 	} {
 		_, err := simulate.Merge(list...)
 		assert.ErrorContains(t, err, want)
 	}
 	_, err = simulate.Sweep(t.Context(), grid, 3, 2)
 	assert.ErrorContains(t, err, "shard 3 of 2")
-	_, err = simulate.ReadShard([]byte(`{"schema":"x"}`))
+	_, err = simulate.ReadShard("a.json", []byte(`{"schema":"x"}`))
 	assert.ErrorContains(t, err, `schema "x"`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -418,15 +418,15 @@ timeout attempt=1s
 	loads := []fleet.Rate{20 * fleet.PerSecond, 60 * fleet.PerSecond, 120 * fleet.PerSecond}
 	h, err := simulate.Hysteresis(t.Context(), s, simulate.HysteresisOptions{Loads: loads, Step: 2 * time.Minute})
 	require.NoError(t, err)
-	assert.True(t, h.Loop)
-	assert.InDelta(t, 60e6, float64(h.Points[1].Up), 4e6)
-	assert.Less(t, h.Points[1].Down, 10*fleet.PerSecond)
+	assert.Equal(t, 20*fleet.PerSecond*3, h.Lost)
+	assert.InDelta(t, 60e6, float64(h.Goodput(h.Points[1].Up)), 4e6)
+	assert.Less(t, h.Goodput(h.Points[1].Down), 10*fleet.PerSecond)
 	assert.Equal(t, 100*fleet.PerSecond, h.Capacity)
 	assert.Equal(t, h.Capacity/3, h.Vulnerable)
 	once := retry.Policy{MaxAttempts: 1}
 	h, err = simulate.Hysteresis(t.Context(), s, simulate.HysteresisOptions{Loads: loads, Step: 2 * time.Minute, FleetOptions: simulate.FleetOptions{Policy: &once}})
 	require.NoError(t, err)
-	assert.False(t, h.Loop, "%+v", h.Points)
+	assert.Zero(t, h.Lost, "%+v", h.Points)
 	_, err = simulate.Hysteresis(t.Context(), parse(t, "fleet for=1m; arrive burst"), simulate.HysteresisOptions{})
 	assert.ErrorContains(t, err, "say the loads")
 }

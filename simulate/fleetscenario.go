@@ -11,8 +11,9 @@ import (
 	"github.com/retrykit/retrykit/simulate/fleet"
 )
 
-// Scenario returns what a fleet scenario describes. An error names the place in
-// the script: it is a [*scripted.SyntaxError], or several joined.
+// Scenario returns what a fleet scenario describes, with what the options change.
+// An error names the place in the script: it is a [*scripted.SyntaxError], or
+// several joined; that of a change is the change's own.
 func Scenario(s *scripted.Script, o FleetOptions) (fleet.Scenario, error) {
 	b := builder{script: s, options: o}
 	b.build()
@@ -22,7 +23,13 @@ func Scenario(s *scripted.Script, o FleetOptions) (fleet.Scenario, error) {
 	if err := b.out.Validate(); err != nil {
 		return fleet.Scenario{}, b.place(err)
 	}
-	return b.out, nil
+	if o.Alter == nil {
+		return b.out, nil
+	}
+	if err := o.Alter(&b.out); err != nil {
+		return fleet.Scenario{}, err
+	}
+	return b.out, b.out.Validate()
 }
 
 // builder turns statements into a scenario, and remembers which statement each

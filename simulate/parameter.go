@@ -1,7 +1,10 @@
 package simulate
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,7 +13,52 @@ import (
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate/fleet"
 )
+
+// LoadParameter is the parameter of a [Grid] and of [Find] that is no value of
+// the script: its load, in per cent of what it says.
+const LoadParameter = "load"
+
+// AtLoad changes a scenario's load to so much per cent of its own, such as 80%:
+// its rates, and the number of the clients of closed loops.
+func AtLoad(sc *fleet.Scenario, percent string) error {
+	v, ok := scales[percentages].read(percent)
+	if !ok || v <= 0 {
+		return fmt.Errorf("simulate: load %q: want per cent of the scenario's own, such as 80%%", percent)
+	}
+	share := fleet.Share(v)
+	found := false
+	for i := range sc.Groups {
+		g := &sc.Groups[i]
+		for k := range g.Arrivals {
+			a := &g.Arrivals[k]
+			for n := range a.Steps {
+				a.Steps[n].Rate = fleet.Rate(times(int64(a.Steps[n].Rate), share))
+				found = true
+			}
+			if a.Kind == fleet.Closed {
+				g.Clients = int(max(times(int64(max(g.Clients, 1)), share), 1))
+				found = true
+			}
+		}
+	}
+	if !found {
+		return errors.New("simulate: load: the scenario has none that can be scaled (arrive poisson, uniform or closed)")
+	}
+	return nil
+}
+
+// times returns a share of n, rounded; it saturates.
+func times(n int64, s fleet.Share) int64 {
+	hi, lo := bits.Mul64(uint64(n), uint64(s))
+	lo, carry := bits.Add64(lo, uint64(fleet.Whole)/2, 0)
+	if hi += carry; hi >= uint64(fleet.Whole) {
+		return math.MaxInt64
+	}
+	q, _ := bits.Div64(hi, lo, uint64(fleet.Whole))
+	return int64(min(q, math.MaxInt64))
+}
 
 // WithParameter returns a copy of a fleet scenario with another value of one
 // parameter. A parameter is named by the word of its line and the name of its
@@ -76,7 +124,8 @@ func walk(list []scripted.Decl, f func(*scripted.Decl) bool) bool {
 	return true
 }
 
-func setValue(s *scripted.Script, word string, number int, key, value, name string) error {
+// declOf returns the statement that a parameter is about.
+func declOf(s *scripted.Script, word string, number int, name string) (*scripted.Decl, error) {
 	seen := 0
 	var words []string
 	var found *scripted.Decl
@@ -93,10 +142,18 @@ func setValue(s *scripted.Script, word string, number int, key, value, name stri
 	})
 	switch {
 	case found == nil && seen > 0:
-		return fmt.Errorf("simulate: parameter %s: there are only %d lines %s", name, seen, word)
+		return nil, fmt.Errorf("simulate: parameter %s: there are only %d lines %s", name, seen, word)
 	case found == nil:
 		slices.Sort(words)
-		return fmt.Errorf("simulate: parameter %s: the scenario has no line %s (it has %s)", name, word, strings.Join(slices.Compact(words), ", "))
+		return nil, fmt.Errorf("simulate: parameter %s: the scenario has no line %s (it has %s)", name, word, strings.Join(slices.Compact(words), ", "))
+	}
+	return found, nil
+}
+
+func setValue(s *scripted.Script, word string, number int, key, value, name string) error {
+	found, err := declOf(s, word, number, name)
+	if err != nil {
+		return err
 	}
 	if key == "at" && found.At != nil {
 		at, err := time.ParseDuration(value)
@@ -114,6 +171,62 @@ func setValue(s *scripted.Script, word string, number int, key, value, name stri
 	}
 	found.Args = append(found.Args, scripted.Arg{Key: key, Text: value})
 	return nil
+}
+
+// parameterOf returns the value of a parameter as the script has it.
+func parameterOf(s *scripted.Script, name string) (string, error) {
+	if name == LoadParameter {
+		return "100%", nil
+	}
+	word, key, number, err := splitParameter(name)
+	if err != nil {
+		return "", err
+	}
+	if word == "policy" {
+		return policyKey(s, key)
+	}
+	d, err := declOf(s, word, number, name)
+	if err != nil {
+		return "", err
+	}
+	if key == "at" && d.At != nil {
+		return d.At.String(), nil
+	}
+	if a, ok := d.Arg(key); ok {
+		return a.Text, nil
+	}
+	var keys []string
+	for _, a := range d.Args {
+		keys = append(keys, a.Key)
+	}
+	if near, ok := scripted.Nearest(key, keys); ok {
+		return "", fmt.Errorf("simulate: parameter %s: the line has no %s (did you mean %s?)", name, key, near)
+	}
+	return "", fmt.Errorf("simulate: parameter %s: the line has no %s (it has %s): say between which values to look", name, key, strings.Join(keys, ", "))
+}
+
+// policyKey returns a key of the scenario's policy, or of the first that a group
+// has.
+func policyKey(s *scripted.Script, key string) (string, error) {
+	policy := retry.Default()
+	if s.Policy != nil {
+		policy = *s.Policy
+	} else {
+		walk(s.Decls, func(d *scripted.Decl) bool {
+			if d.Word == "policy" && d.At == nil {
+				policy = d.Policy()
+				return false
+			}
+			return true
+		})
+	}
+	_, pairs, _ := strings.Cut(policy.String(), ":")
+	for pair := range strings.SplitSeq(pairs, ",") {
+		if k, v, _ := strings.Cut(pair, "="); k == key {
+			return v, nil
+		}
+	}
+	return "", fmt.Errorf("simulate: parameter policy.%s: %v has none: say between which values to look", key, policy)
 }
 
 // setPolicyKey changes one key of the scenario's policy, or of the first that
@@ -161,6 +274,9 @@ type scaleOf struct {
 	show func(int64) string
 }
 
+// percentages is the index of per cent among the scales, in millionths.
+const percentages = 1
+
 var scales = []scaleOf{
 	{"whole number", func(s string) (int64, bool) {
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -169,8 +285,8 @@ var scales = []scaleOf{
 	{"percentage", func(s string) (int64, bool) {
 		number, ok := strings.CutSuffix(s, "%")
 		f, err := strconv.ParseFloat(number, 64)
-		return int64(f*100 + .5), ok && err == nil
-	}, func(n int64) string { return decimalText(n, 100) + "%" }},
+		return int64(f*1e4 + .5), ok && err == nil && f >= 0 && f < 1e9
+	}, func(n int64) string { return decimalText(n, 1e4) + "%" }},
 	{"rate", func(s string) (int64, bool) {
 		number, ok := strings.CutSuffix(s, "/s")
 		f, err := strconv.ParseFloat(number, 64)

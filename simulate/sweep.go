@@ -5,7 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate/fleet"
@@ -13,38 +18,55 @@ import (
 
 // Axis is one parameter of a [Grid] and the values it takes.
 type Axis struct {
-	Parameter string   `json:"parameter"` // see [WithParameter]
+	Parameter string   `json:"parameter"` // see [WithParameter]; also "load", in per cent of the scenario's own
 	Values    []string `json:"values"`    // as the script has them
 }
 
-// Grid is a scenario, the values that its parameters take, and how often each
-// combination is run.
+// Grid is a scenario, the values that its parameters take, and the policies
+// under which each combination of them is run.
 type Grid struct {
 	Script     *scripted.Script
 	Axes       []Axis
-	Replicates int    // of each cell; 0 acts as 1
-	Seed       uint64 // 0 acts as [DefaultSeed]
+	Candidates []Candidate // none: what the script says
+	// FleetOptions say how often each is run, and with which seed: that of a run
+	// is drawn from it, the combination and the number of the run. All
+	// candidates meet the same chance.
 	FleetOptions
 }
 
 // ShardSchema names the form of a [Shard] as JSON.
-const ShardSchema = "retrysim.sweep/v1"
+const ShardSchema = "retrykit.shard/v1"
 
 // Shard is the part of a sweep that one process has run, or all of it. It holds
 // integers only, so merging is exact and its order does not matter.
 type Shard struct {
-	Schema string `json:"schema"`
-	Model  string `json:"model"` // the hash of scenario, axes, replicates and seed
-	Index  int    `json:"index"` // from 1
-	Of     int    `json:"of"`
-	Axes   []Axis `json:"axes"`
-	Cells  []Cell `json:"cells"` // in order; those without a run in this shard are left out
+	Schema     string   `json:"schema"`
+	Model      string   `json:"model"` // the hash of what each cell runs, how often, and of the seed
+	Index      int      `json:"index"` // from 1
+	Of         int      `json:"of"`
+	Axes       []Axis   `json:"axes"`
+	Candidates []string `json:"candidates"` // their names
+	Runs       int      `json:"runs"`       // of each cell, in all shards
+	Cells      []Cell   `json:"cells"`      // in order; those without a run in this shard are left out
+
+	name string // where it was read from, for messages
 }
 
-// Cell is what the runs of one combination of values sum up to.
+// String names the shard.
+func (s *Shard) String() string {
+	text := fmt.Sprintf("shard %d of %d", s.Index, s.Of)
+	if s.name != "" {
+		text = s.name + ": " + text
+	}
+	return text
+}
+
+// Cell is what the runs of one combination of values under one candidate sum up
+// to.
 type Cell struct {
-	Index     int             `json:"index"`  // the last axis changes first
-	Values    []string        `json:"values"` // one of each axis
+	Index     int             `json:"index"`     // the candidate changes first, then the last axis
+	Values    []string        `json:"values"`    // one of each axis
+	Candidate string          `json:"candidate"` // "" if the grid has none
 	Runs      int64           `json:"runs"`
 	Faulty    int64           `json:"faulty"`    // with a fault to recover from
 	Recovered int64           `json:"recovered"` // of them
@@ -64,6 +86,21 @@ type Sum struct {
 	Squares fleet.Area `json:"squares"`
 }
 
+// Mean returns the mean of so many summands and half the width of its 95 %
+// interval (Student); 0 of a single one, which has none.
+func (s Sum) Mean(n int64) (mean, half float64) {
+	if n < 1 {
+		return 0, 0
+	}
+	mean = float64(s.N) / float64(n)
+	if n < 2 {
+		return mean, 0
+	}
+	squares := math.Ldexp(float64(s.Squares.Hi), 64) + float64(s.Squares.Lo)
+	variance := max(squares-float64(mean*float64(s.N)), 0) / float64(n-1)
+	return mean, student(float64(n)) * math.Sqrt(variance/float64(n))
+}
+
 func (s *Sum) add(n int64) {
 	s.N += n
 	s.Squares.Add(uint64(n), uint64(n))
@@ -76,110 +113,193 @@ func (s *Sum) merge(other Sum) {
 	s.Squares.Hi += other.Squares.Hi + carry
 }
 
-// cells returns how many combinations there are.
-func (g *Grid) cells() int {
+// combinations returns how many there are; -1 if they are too many to count.
+func combinations(axes []Axis) int {
 	n := 1
-	for _, a := range g.Axes {
+	for _, a := range axes {
+		if len(a.Values) > 0 && n > maxCells/len(a.Values) {
+			return -1
+		}
 		n *= len(a.Values)
 	}
 	return n
 }
 
-// values returns the combination of a cell.
-func (g *Grid) values(cell int) []string {
-	out := make([]string, len(g.Axes))
-	for i := len(g.Axes) - 1; i >= 0; i-- {
-		n := len(g.Axes[i].Values)
-		out[i] = g.Axes[i].Values[cell%n]
-		cell /= n
+// valuesOf returns the values of a combination.
+func valuesOf(axes []Axis, combination int) []string {
+	out := make([]string, len(axes))
+	for i := len(axes) - 1; i >= 0; i-- {
+		n := len(axes[i].Values)
+		out[i] = axes[i].Values[combination%n]
+		combination /= n
 	}
 	return out
 }
 
-// scenario returns what a cell runs.
-func (g *Grid) scenario(cell int) (fleet.Scenario, error) {
-	s := g.Script
-	for i, v := range g.values(cell) {
-		var err error
-		if s, err = WithParameter(s, g.Axes[i].Parameter, v); err != nil {
-			return fleet.Scenario{}, err
-		}
+// The bounds of a sweep: how many cells, and how many runs in all.
+const (
+	maxCells = 1_000_000
+	maxRuns  = 1_000_000_000
+)
+
+// candidates returns those that each combination is run under.
+func (g *Grid) candidates() []Candidate {
+	if len(g.Candidates) == 0 {
+		return []Candidate{{}}
 	}
-	return Scenario(s, g.FleetOptions)
+	return g.Candidates
 }
 
-// model is the hash of everything that a sweep's results depend on.
-func (g *Grid) model() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%d\n%d\n", ShardSchema, scripted.Format(g.Script), g.replicates(), g.seed())
-	for _, a := range g.Axes {
-		fmt.Fprintf(h, "%q %q\n", a.Parameter, a.Values)
-	}
-	if g.Policy != nil {
-		fmt.Fprintf(h, "%v\n", *g.Policy)
-	}
-	return fmt.Sprintf("%x", h.Sum(nil))
+// worked is a grid worked out.
+type worked struct {
+	Grid
+	scenarios []fleet.Scenario // by cell
+	runs      int              // of each cell
+	seed      uint64
 }
 
-func (g *Grid) replicates() int { return max(g.Replicates, 1) }
-
-func (g *Grid) seed() uint64 {
-	if g.Seed == 0 {
-		return DefaultSeed
-	}
-	return g.Seed
-}
-
-// seedOf is the seed of a run. It depends on the sweep's seed, the cell and the
-// replicate, and never on the shard.
-func (g *Grid) seedOf(cell, replicate int) uint64 {
-	return fleet.SeedOf(g.seed(), uint64(cell), uint64(replicate))
-}
-
-// Sweep runs the index-th of so many equal parts of a grid, counted from 1, on
-// all processors. The parts are ranges of (cell, replicate), so there may be
-// more of them than cells. An interrupted sweep is an error.
-func Sweep(ctx context.Context, g Grid, index, of int) (*Shard, error) {
-	if of < 1 || index < 1 || index > of {
-		return nil, fmt.Errorf("simulate: sweep: shard %d of %d: want 1 to the number of shards", index, of)
-	}
+func (g *Grid) work() (*worked, error) {
 	for _, a := range g.Axes {
 		if len(a.Values) == 0 {
 			return nil, fmt.Errorf("simulate: sweep: %s has no values", a.Parameter)
 		}
 	}
-	scenarios := make([]fleet.Scenario, g.cells())
-	for c := range scenarios {
-		var err error
-		if scenarios[c], err = g.scenario(c); err != nil {
+	p := &worked{Grid: *g, runs: max(g.FleetOptions.Runs, 1), seed: pick(g.Seed, g.Script.Seed, DefaultSeed)}
+	n := combinations(g.Axes)
+	if n < 0 || n > maxCells/len(g.candidates()) || p.runs > maxRuns/(n*len(g.candidates())) {
+		return nil, fmt.Errorf("simulate: sweep: more than %d combinations, or %d runs", maxCells, maxRuns)
+	}
+	for k := range n {
+		script, o, err := withValues(g.Script, g.FleetOptions, g.Axes, valuesOf(g.Axes, k))
+		if err != nil {
 			return nil, err
 		}
+		for _, c := range g.candidates() {
+			sc, err := Scenario(script, o.with(c))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", g.name(k, c), err)
+			}
+			p.scenarios = append(p.scenarios, sc)
+		}
 	}
-	n := len(scenarios) * g.replicates()
-	from, to := n*(index-1)/of, n*index/of
-	runs := make([]Cell, to-from)
-	errs := make([]error, to-from)
+	return p, nil
+}
+
+// name says which cell is meant.
+func (g *Grid) name(combination int, c Candidate) string {
+	var words []string
+	for i, v := range valuesOf(g.Axes, combination) {
+		words = append(words, g.Axes[i].Parameter+"="+v)
+	}
+	if c.Name != "" {
+		words = append(words, c.Name)
+	}
+	return "simulate: sweep: " + strings.Join(words, ", ")
+}
+
+// withValues returns a script and options with other values of some parameters.
+func withValues(s *scripted.Script, o FleetOptions, axes []Axis, values []string) (*scripted.Script, FleetOptions, error) {
+	var err error
+	for i, v := range values {
+		if axes[i].Parameter == LoadParameter {
+			o = o.altered(func(sc *fleet.Scenario) error { return AtLoad(sc, v) })
+		} else if s, err = WithParameter(s, axes[i].Parameter, v); err != nil {
+			return nil, o, err
+		}
+	}
+	return s, o, nil
+}
+
+// model is the hash of everything that a sweep's results depend on: of the
+// scenarios themselves, so that it does not matter what made them so.
+func (p *worked) model() string {
+	h := sha256.New()
+	encode := func(v any) {
+		if err := json.NewEncoder(h).Encode(v); err != nil {
+			panic(fmt.Sprintf("simulate: a scenario that JSON cannot hold: %v", err)) // it is plain data
+		}
+	}
+	encode([]any{ShardSchema, p.runs, p.seed, p.Axes})
+	for i, sc := range p.scenarios {
+		if sc.Server.Queue == fleet.Unbounded {
+			sc.Server.Queue = -1 // it is not the same number everywhere
+		}
+		sc.Groups = slices.Clone(sc.Groups)
+		for k := range sc.Groups {
+			arrivals := slices.Clone(sc.Groups[k].Arrivals)
+			for n := range arrivals {
+				if i > 0 {
+					arrivals[n].Log = nil // it is long, and the same in all of them
+				}
+			}
+			sc.Groups[k].Arrivals = arrivals
+		}
+		encode(p.candidates()[i%len(p.candidates())].Name)
+		encode(sc)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// seedOf is the seed of a run. It depends on the sweep's seed, the combination
+// and the number of the run, and never on the shard.
+func (p *worked) seedOf(cell, run int) uint64 {
+	return fleet.SeedOf(p.seed, uint64(cell/len(p.candidates())), uint64(run))
+}
+
+// rangeOf returns which of n runs a shard has, [from, to).
+func rangeOf(n, index, of int) (from, to int) {
+	at := func(k int) int { return int(int64(n) * int64(k) / int64(of)) } // below 1e9 · 1e6
+	return at(index - 1), at(index)
+}
+
+// Sweep runs the index-th of so many equal parts of a grid, counted from 1, on
+// all processors. The parts are ranges of (cell, run), so there may be more of
+// them than cells.
+//
+// When the context ends, the error is its own and the shard holds the runs that
+// had ended. [Merge] refuses such a shard.
+func Sweep(ctx context.Context, g Grid, index, of int) (*Shard, error) {
+	if of < 1 || of > maxCells || index < 1 || index > of {
+		return nil, fmt.Errorf("simulate: sweep: shard %d of %d: want 1 to the number of shards, at most %d", index, of, maxCells)
+	}
+	p, err := g.work()
+	if err != nil {
+		return nil, err
+	}
+	from, to := rangeOf(len(p.scenarios)*p.runs, index, of)
+	cells := make([]*Cell, len(p.scenarios))
+	var mu sync.Mutex
 	parallel(to-from, func(k int) {
-		c, replicate := (from+k)/g.replicates(), (from+k)%g.replicates()
-		var r *fleet.Result
-		if r, errs[k] = fleet.Run(ctx, scenarios[c], g.seedOf(c, replicate)); errs[k] == nil {
-			errs[k] = ctx.Err()
-			runs[k] = g.cell(c, r)
+		c, number := (from+k)/p.runs, (from+k)%p.runs
+		r, err := p.run(ctx, p.scenarios[c], p.seedOf(c, number))
+		if err != nil {
+			return
+		}
+		one := p.cell(c, r)
+		mu.Lock()
+		defer mu.Unlock()
+		if cells[c] == nil {
+			cells[c] = one
+		} else {
+			cells[c].merge(one)
 		}
 	})
-	out := &Shard{Schema: ShardSchema, Model: g.model(), Index: index, Of: of, Axes: append([]Axis{}, g.Axes...), Cells: []Cell{}}
-	for k := range runs {
-		if errs[k] != nil {
-			return nil, errs[k]
-		}
-		out.add(&runs[k])
+	out := &Shard{Schema: ShardSchema, Model: p.model(), Index: index, Of: of, Axes: append([]Axis{}, g.Axes...), Candidates: []string{}, Runs: p.runs, Cells: []Cell{}}
+	for _, c := range g.Candidates {
+		out.Candidates = append(out.Candidates, c.Name)
 	}
-	return out, nil
+	for _, c := range cells {
+		if c != nil {
+			out.Cells = append(out.Cells, *c)
+		}
+	}
+	return out, ctx.Err()
 }
 
 // cell is one run as a cell.
-func (g *Grid) cell(c int, r *fleet.Result) Cell {
-	out := Cell{Index: c, Values: g.values(c), Runs: 1, Total: r.Total}
+func (p *worked) cell(c int, r *fleet.Result) *Cell {
+	n := len(p.candidates())
+	out := &Cell{Index: c, Values: valuesOf(p.Axes, c/n), Candidate: p.candidates()[c%n].Name, Runs: 1, Total: r.Total}
 	out.Latency.Merge(r.Latency())
 	if r.FaultsEnd >= 0 {
 		out.Faulty = 1
@@ -191,8 +311,10 @@ func (g *Grid) cell(c int, r *fleet.Result) Cell {
 	if r.Collapsed {
 		out.Collapsed = 1
 	}
-	out.Successes.add(measure(r, scripted.SubjectSuccesses, ""))
-	out.Amplification.add(measure(r, scripted.SubjectAmplification, ""))
+	successes, _ := Measured(r, scripted.SubjectSuccesses)
+	amplification, _ := Measured(r, scripted.SubjectAmplification)
+	out.Successes.add(successes)
+	out.Amplification.add(amplification)
 	return out
 }
 
@@ -219,34 +341,46 @@ func (c *Cell) merge(other *Cell) {
 }
 
 // Merge puts the shards of a sweep together, given in any order. The result is
-// that of one shard, to the byte. Shards that are missing, given twice, or of
-// another sweep are an error.
+// that of one shard, to the byte. Shards that are missing, given twice, of
+// another sweep or not whole are an error.
 func Merge(shards ...*Shard) (*Shard, error) {
 	if len(shards) == 0 {
 		return nil, fmt.Errorf("simulate: merge: no shards")
 	}
 	first := shards[0]
+	if err := first.check(); err != nil {
+		return nil, fmt.Errorf("simulate: merge: %w", err)
+	}
 	inOrder := make([]*Shard, first.Of)
 	for _, s := range shards {
+		if err := s.check(); err != nil {
+			return nil, fmt.Errorf("simulate: merge: %w", err)
+		}
 		switch {
-		case s.Schema != ShardSchema:
-			return nil, fmt.Errorf("simulate: merge: schema %q, want %q", s.Schema, ShardSchema)
 		case s.Model != first.Model:
-			return nil, fmt.Errorf("simulate: merge: shard %d of %d is of another sweep: its scenario, axes, replicates or seed differ", s.Index, s.Of)
+			return nil, fmt.Errorf("simulate: merge: %v is of another sweep than %v: its scenario, axes, policies, runs or seed differ", s, first)
 		case s.Of != first.Of:
-			return nil, fmt.Errorf("simulate: merge: shard %d is one of %d, the others are of %d", s.Index, s.Of, first.Of)
-		case s.Index < 1 || s.Index > s.Of:
-			return nil, fmt.Errorf("simulate: merge: shard %d of %d", s.Index, s.Of)
+			return nil, fmt.Errorf("simulate: merge: %v and %v are not of the same number", first, s)
 		case inOrder[s.Index-1] != nil:
-			return nil, fmt.Errorf("simulate: merge: shard %d of %d is given twice", s.Index, s.Of)
+			return nil, fmt.Errorf("simulate: merge: %v is given twice: also as %v", s, inOrder[s.Index-1])
 		}
 		inOrder[s.Index-1] = s
 	}
-	out := &Shard{Schema: ShardSchema, Model: first.Model, Index: 1, Of: 1, Axes: first.Axes, Cells: []Cell{}}
+	var missing []string
 	for k, s := range inOrder {
 		if s == nil {
-			return nil, fmt.Errorf("simulate: merge: shard %d of %d is missing", k+1, first.Of)
+			missing = append(missing, strconv.Itoa(k+1))
 		}
+	}
+	if n := len(missing); n > 0 {
+		if n > 10 {
+			missing = append(missing[:10], fmt.Sprintf("and %d more", n-10))
+		}
+		return nil, fmt.Errorf("simulate: merge: of %d shards these are missing: %s", first.Of, strings.Join(missing, ", "))
+	}
+	out := *first
+	out.Index, out.Of, out.Cells = 1, 1, []Cell{}
+	for _, s := range inOrder {
 		for i := range s.Cells {
 			c := s.Cells[i]
 			c.Latency, c.Recovery = fleet.Histogram{}, fleet.Histogram{} // the shard's own are not to be changed
@@ -255,22 +389,62 @@ func Merge(shards ...*Shard) (*Shard, error) {
 			out.add(&c)
 		}
 	}
-	return out, nil
+	return &out, nil
 }
 
-// ReadShard reads what a sweep wrote as JSON.
-func ReadShard(text []byte) (*Shard, error) {
-	var s Shard
+// ReadShard reads what a sweep wrote as JSON; the name is for messages. A shard
+// that is not whole is an error.
+func ReadShard(name string, text []byte) (*Shard, error) {
+	s := Shard{name: name}
 	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, fmt.Errorf("simulate: shard: %w", err)
+		return nil, fmt.Errorf("%s: no shard of a sweep: %w", name, err)
 	}
-	if s.Schema != ShardSchema || s.Of < 1 {
-		return nil, fmt.Errorf("simulate: shard: schema %q, want %q", s.Schema, ShardSchema)
-	}
-	for i := range s.Cells {
-		if i > 0 && s.Cells[i].Index <= s.Cells[i-1].Index {
-			return nil, fmt.Errorf("simulate: shard: cell %d is out of order", s.Cells[i].Index)
-		}
+	if err := s.check(); err != nil {
+		return nil, err
 	}
 	return &s, nil
+}
+
+// check says what is wrong with a shard that may come from anywhere.
+func (s *Shard) check() error {
+	cells := combinations(s.Axes)
+	if n := len(s.Candidates); n > 0 {
+		if cells > maxCells/n {
+			cells = -1
+		}
+		cells *= n
+	}
+	switch {
+	case s.Schema != ShardSchema:
+		return fmt.Errorf("%v: schema %q, want %q", s, s.Schema, ShardSchema)
+	case s.Of < 1 || s.Of > maxCells || s.Index < 1 || s.Index > s.Of:
+		return fmt.Errorf("%v: there is no such number", s)
+	case cells < 1 || s.Runs < 1 || s.Runs > maxRuns/cells:
+		return fmt.Errorf("%v: its axes and runs make no sweep", s)
+	}
+	from, to := rangeOf(cells*s.Runs, s.Index, s.Of)
+	for i := range s.Cells {
+		c := &s.Cells[i]
+		if from >= to || c.Index != from/s.Runs || !s.fits(c) {
+			return fmt.Errorf("%v: cell %d is none of its own", s, c.Index)
+		}
+		runs := min(to, (c.Index+1)*s.Runs) - from
+		if c.Runs != int64(runs) {
+			return fmt.Errorf("%v is not whole: cell %d has %d runs of %d; run it again", s, c.Index, c.Runs, runs)
+		}
+		from += runs
+	}
+	if from < to {
+		return fmt.Errorf("%v is not whole: cell %d is missing; run it again", s, from/s.Runs)
+	}
+	return nil
+}
+
+// fits reports whether a cell has the values and the candidate of its index.
+func (s *Shard) fits(c *Cell) bool {
+	combination, candidate := c.Index, ""
+	if n := len(s.Candidates); n > 0 {
+		combination, candidate = c.Index/n, s.Candidates[c.Index%n]
+	}
+	return c.Candidate == candidate && slices.Equal(c.Values, valuesOf(s.Axes, combination))
 }

@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
 	"github.com/retrykit/retrykit/simulate"
-	"github.com/retrykit/retrykit/simulate/fleet"
 	"github.com/spf13/cobra"
 )
 
@@ -165,91 +162,32 @@ func (in compareInput) command(file string) []string {
 	return append(words, "--runs", fmt.Sprint(in.Runs), "--seed", fmt.Sprint(in.Seed))
 }
 
-// scenario returns what the script describes.
-func (in compareInput) scenario() (fleet.Scenario, error) {
+// document runs the comparison and says what there is to say of it.
+func (in compareInput) document(ctx context.Context, c *cobra.Command) (d *report.Document, interrupted bool, err error) {
 	f := fleetInput{Name: in.Name, Script: in.Script}
 	script, err := f.script()
 	if err != nil {
-		return fleet.Scenario{}, err
+		return nil, false, err
 	}
-	return simulate.Scenario(script, simulate.FleetOptions{Files: f.files()})
-}
-
-// contestant is a policy and how it fared.
-type contestant struct {
-	variant
-	scenario fleet.Scenario
-	runs     []*fleet.Result // by seed; as many as were finished of every contestant
-}
-
-// document runs the comparison and says what there is to say of it.
-func (in compareInput) document(ctx context.Context, c *cobra.Command) (d *report.Document, interrupted bool, err error) {
-	sc, err := in.scenario()
+	o := simulate.FleetOptions{Seed: &in.Seed, Runs: in.Runs, Files: f.files()}
+	sc, err := simulate.Scenario(script, o)
 	if err != nil {
 		return nil, false, err
 	}
-	var all []contestant
-	for _, v := range in.Variants {
-		altered, err := v.apply(sc)
-		if err != nil {
-			return nil, false, err
-		}
-		if err := altered.Validate(); err != nil {
-			return nil, false, fmt.Errorf("--policy %s: %w", v, err)
-		}
-		all = append(all, contestant{variant: v, scenario: altered})
-	}
-	p := newProgress(c, len(all)*in.Runs, sc.Horizon)
+	p := newProgress(c, len(in.Variants)*in.Runs, sc.Horizon)
 	defer p.clear()
-	interrupted = in.play(p.watch(ctx), p, all)
-	if len(all[0].runs) == 0 {
+	o.Done = p.next
+	got, err := simulate.Compare(p.watch(ctx), script, candidates(in.Variants), o)
+	switch {
+	case ctx.Err() != nil && got == nil:
 		return nil, false, errInterrupted
+	case ctx.Err() == nil && err != nil:
+		return nil, false, err
 	}
-	v := newComparison(in, all)
+	v := newComparison(in, got)
+	v.script, v.options = script, o
 	v.settle(ctx)
-	return v.document(), interrupted, nil
-}
-
-// play runs every contestant with every seed, side by side. It reports whether
-// it was interrupted: then only the seeds remain that all have finished.
-func (in compareInput) play(ctx context.Context, p *progress, all []contestant) (interrupted bool) {
-	for i := range all {
-		all[i].runs = make([]*fleet.Result, in.Runs)
-	}
-	type job struct{ contestant, seed int }
-	jobs := make(chan job)
-	var group sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for j := range jobs {
-				run, err := fleet.Run(ctx, all[j.contestant].scenario, in.Seed+uint64(j.seed))
-				if err != nil || run.Interrupted {
-					continue // the scenario was valid, so it is the context
-				}
-				run.Seed = in.Seed + uint64(j.seed)
-				all[j.contestant].runs[j.seed] = run
-				p.next(run.Events)
-			}
-		})
-	}
-	for seed := range in.Runs {
-		for i := range all {
-			jobs <- job{i, seed}
-		}
-	}
-	close(jobs)
-	group.Wait()
-	for seed := range in.Runs {
-		for i := range all {
-			if all[i].runs[seed] == nil {
-				for k := range all {
-					all[k].runs = all[k].runs[:seed]
-				}
-				return true
-			}
-		}
-	}
-	return false
+	return v.document(), err != nil, nil
 }
 
 // replayCompare compares again.
@@ -266,28 +204,4 @@ func replayCompare(c *cobra.Command, input json.RawMessage, o overrides) (*repor
 	}
 	d, _, err := in.document(c.Context(), c)
 	return d, err
-}
-
-// scaled returns the scenario with its load times a factor; ok is false if it
-// has none that can be scaled.
-func scaled(sc fleet.Scenario, factor float64) (out fleet.Scenario, ok bool) {
-	out = sc
-	out.Groups = slices.Clone(sc.Groups)
-	for i := range out.Groups {
-		g := &out.Groups[i]
-		g.Arrivals = slices.Clone(g.Arrivals)
-		for k := range g.Arrivals {
-			a := &g.Arrivals[k]
-			a.Steps = slices.Clone(a.Steps)
-			for n := range a.Steps {
-				a.Steps[n].Rate = fleet.Rate(float64(a.Steps[n].Rate)*factor + .5)
-				ok = true
-			}
-			if a.Kind == fleet.Closed {
-				g.Clients = max(int(float64(max(g.Clients, 1))*factor+.5), 1)
-				ok = true
-			}
-		}
-	}
-	return out, ok
 }

@@ -170,7 +170,7 @@ func (r rule) matches(s saved) []string {
 			short = of
 		}
 		m, known := measureOf(short)
-		if name == r.name || short == r.name || strings.TrimSuffix(short, "_ns") == r.name || known && slices.Contains(m.names, r.name) {
+		if name == r.name || short == r.name || strings.TrimSuffix(short, "_ns") == r.name || known && string(m.subject) == r.name {
 			out = append(out, name)
 		}
 	}

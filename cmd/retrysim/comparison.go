@@ -11,13 +11,16 @@ import (
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/chart"
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
+	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 	"github.com/retrykit/retrykit/simulate/fleet"
 )
 
-// comparison is contestants that met the same weather.
+// comparison is policies that met the same weather.
 type comparison struct {
 	in        compareInput
+	script    *scripted.Script
+	options   simulate.FleetOptions
 	all       []contestant
 	reference int
 	best      int
@@ -26,11 +29,14 @@ type comparison struct {
 	reason, cost, sensitivity string
 }
 
-func newComparison(in compareInput, all []contestant) *comparison {
-	v := &comparison{in: in, all: all}
+// contestant is a policy and how it fared.
+type contestant = simulate.Standing
+
+func newComparison(in compareInput, got *simulate.Comparison) *comparison {
+	v := &comparison{in: in, all: slices.Clone(got.Candidates)}
 	if in.Sort != nil {
 		m, _ := measureOf(*in.Sort)
-		sort.SliceStable(v.all, func(a, b int) bool { return m.before(v.all[a].runs, v.all[b].runs) })
+		sort.SliceStable(v.all, func(a, b int) bool { return m.before(v.all[a].Runs, v.all[b].Runs) })
 	}
 	v.reference = slices.IndexFunc(v.all, func(c contestant) bool { return c.Name == in.Reference })
 	return v
@@ -52,59 +58,12 @@ func (m measure) before(a, b []*fleet.Result) bool {
 	return *x.Mean < *y.Mean
 }
 
-// difference is the mean of the paired differences of two contestants, with
-// half the width of its 95 % confidence interval.
-type difference95 struct {
-	Mean float64 `json:"mean"`
-	Half float64 `json:"half"`
-	N    int     `json:"n"` // pairs
-}
-
-// clear reports whether the interval does not hold 0. A single pair shows
-// nothing but what it is: there is no chance left that could tell otherwise
-// only if the two are equal.
-func (d difference95) clear() bool {
-	return d.N > 1 && math.Abs(d.Mean) > d.Half && math.Abs(d.Mean) > 1e-12
-}
-
-// differs returns how much more of the measure one has than the other, seed by
-// seed.
-func (m measure) differs(a, b []*fleet.Result) (difference95, bool) {
-	var values []float64
-	for k := range min(len(a), len(b)) {
-		x, ok1 := m.of(a[k])
-		y, ok2 := m.of(b[k])
-		if ok1 && ok2 {
-			values = append(values, x-y)
-		}
+// dominator returns the name of who dominates, nil if nobody does.
+func dominator(c contestant) *string {
+	if c.DominatedBy == "" {
+		return nil
 	}
-	if len(values) == 0 {
-		return difference95{}, false
-	}
-	mean, half := meanOf(values)
-	return difference95{mean, half, len(values)}, true
-}
-
-func (c contestant) recovered() (n, faulty int) {
-	for _, r := range c.runs {
-		if r.FaultsEnd >= 0 {
-			faulty++
-		}
-		if _, ok := r.Recovery(); ok {
-			n++
-		}
-	}
-	return n, faulty
-}
-
-func (c contestant) collapsed() simulate.Proportion {
-	n := 0
-	for _, r := range c.runs {
-		if r.Collapsed {
-			n++
-		}
-	}
-	return simulate.Wilson(n, len(c.runs))
+	return &c.DominatedBy
 }
 
 func mustMeasure(name string) measure {
@@ -134,7 +93,7 @@ func (v *comparison) settle(ctx context.Context) {
 	v.same = true
 	for _, c := range v.all {
 		for _, m := range []measure{succeeded, load} {
-			if d, ok := m.differs(c.runs, ref.runs); ok && d.clear() && (m.unit != share || math.Abs(d.Mean) > enough) {
+			if d, ok := m.differs(c.Runs, ref.Runs); ok && d.clear && (m.unit != share || math.Abs(d.Mean) > enough) {
 				v.same = false
 			}
 		}
@@ -143,7 +102,7 @@ func (v *comparison) settle(ctx context.Context) {
 		return
 	}
 	if v.best == v.reference {
-		v.reason = fmt.Sprintf("no other is better: %s of its calls succeed, with %s attempts each", succeeded.mean(best.runs), load.mean(best.runs))
+		v.reason = fmt.Sprintf("no other is better: %s of its calls succeed, with %s attempts each", succeeded.mean(best.Runs), load.mean(best.Runs))
 	} else {
 		v.reason = v.reasonFor(best, ref)
 	}
@@ -163,15 +122,15 @@ func (m measure) mean(runs []*fleet.Result) string {
 func (v *comparison) choose(all []contestant) int {
 	best := 0
 	for i := 1; i < len(all); i++ {
-		d, ok := succeeded.differs(all[i].runs, all[best].runs)
+		d, ok := succeeded.differs(all[i].Runs, all[best].Runs)
 		if !ok {
 			continue
 		}
-		switch lighter, _ := load.differs(all[i].runs, all[best].runs); {
-		case d.Mean > enough && (d.clear() || d.N == 1):
+		switch lighter, _ := load.differs(all[i].Runs, all[best].Runs); {
+		case d.Mean > enough && (d.clear || d.N == 1):
 			best = i
-		case math.Abs(d.Mean) <= enough || !d.clear() && d.N > 1:
-			if lighter.Mean < -1e-9 && (lighter.clear() || lighter.N == 1) {
+		case math.Abs(d.Mean) <= enough || !d.clear && d.N > 1:
+			if lighter.Mean < -1e-9 && (lighter.clear || lighter.N == 1) {
 				best = i
 			}
 		}
@@ -190,17 +149,17 @@ func points(d difference95) string {
 
 func (v *comparison) reasonFor(best, ref contestant) string {
 	var parts []string
-	if d, ok := succeeded.differs(best.runs, ref.runs); ok && math.Abs(d.Mean) > enough {
-		parts = append(parts, fmt.Sprintf("%s of calls succeed instead of %s (%s)", succeeded.mean(best.runs), succeeded.mean(ref.runs), points(d)))
+	if d, ok := succeeded.differs(best.Runs, ref.Runs); ok && math.Abs(d.Mean) > enough {
+		parts = append(parts, fmt.Sprintf("%s of calls succeed instead of %s (%s)", succeeded.mean(best.Runs), succeeded.mean(ref.Runs), points(d)))
 	} else {
 		parts = append(parts, "as many calls succeed")
 	}
-	x, y := load.over(best.runs), load.over(ref.runs)
+	x, y := load.over(best.Runs), load.over(ref.Runs)
 	if x.Mean != nil && y.Mean != nil {
 		parts = append(parts, fmt.Sprintf("with %s times the attempts", decimals(*x.Mean / *y.Mean, 2)))
 	}
-	if n, faulty := best.recovered(); faulty > 0 {
-		m, _ := ref.recovered()
+	if n, faulty := best.Recovered.Hits, best.Recovered.Of; faulty > 0 {
+		m := ref.Recovered.Hits
 		if n != m {
 			parts = append(parts, fmt.Sprintf("and %d of %d runs recover instead of %d", n, faulty, m))
 		}
@@ -214,16 +173,16 @@ func (v *comparison) costOf(best, ref contestant) string {
 		return ""
 	}
 	var worse []string
-	calm := measure{better: 1, unit: share, of: func(r *fleet.Result) (float64, bool) {
-		d := diagnose(best.scenario, r)
-		return part(d.before.Succeeded, d.before.Calls), d.faulty && d.before.Calls > 0
-	}}
-	if d, ok := calm.differs(best.runs, ref.runs); ok && d.clear() && d.Mean < -1e-4 {
+	calm := simulate.DifferBy(func(r *fleet.Result) (int64, bool) {
+		d := diagnose(best.Scenario, r)
+		return int64(fleet.Ratio(d.before.Succeeded, d.before.Calls)), d.faulty && d.before.Calls > 0
+	}, best.Runs, ref.Runs)
+	if d, ok := succeeded.scaled(calm, best.Runs); ok && d.clear && d.Mean < -1e-4 {
 		worse = append(worse, fmt.Sprintf("before the fault %s of calls fewer succeed", tty.Percent(-d.Mean)))
 	}
 	for _, m := range []measure{load, tail} {
-		if d, ok := m.differs(best.runs, ref.runs); ok && d.clear() && d.Mean > 0 {
-			worse = append(worse, fmt.Sprintf("%s is %s instead of %s", m.label, m.mean(best.runs), m.mean(ref.runs)))
+		if d, ok := m.differs(best.Runs, ref.Runs); ok && d.clear && d.Mean > 0 {
+			worse = append(worse, fmt.Sprintf("%s is %s instead of %s", m.label, m.mean(best.Runs), m.mean(ref.Runs)))
 		}
 	}
 	if len(worse) == 0 {
@@ -235,24 +194,26 @@ func (v *comparison) costOf(best, ref contestant) string {
 // sensitivityOf tries the best and the others at a tenth less and more load.
 func (v *comparison) sensitivityOf(ctx context.Context) string {
 	var holds, fails []string
-	for _, factor := range []float64{.9, 1.1} {
-		others := make([]contestant, len(v.all))
-		for i, c := range v.all {
-			sc, ok := scaled(c.scenario, factor)
-			if !ok {
-				return "the load of this scenario cannot be scaled"
-			}
-			run, err := fleet.Run(ctx, sc, v.in.Seed)
-			if err != nil || run.Interrupted {
-				return "not tried"
-			}
-			others[i] = contestant{variant: c.variant, scenario: sc, runs: []*fleet.Result{run}}
+	for _, percent := range []string{"90%", "110%"} {
+		o := v.options
+		o.Runs, o.Done = 1, nil
+		o.Alter = func(sc *fleet.Scenario) error { return simulate.AtLoad(sc, percent) }
+		got, err := simulate.Compare(ctx, v.script, candidates(v.in.Variants), o)
+		switch {
+		case ctx.Err() != nil:
+			return "not tried"
+		case err != nil:
+			return "the load of this scenario cannot be changed"
 		}
-		at := fmt.Sprintf("%d %% of the load", int(factor*100+.5))
+		var others []contestant // in the order of all
+		for _, c := range v.all {
+			others = append(others, got.Candidates[slices.IndexFunc(got.Candidates, func(o contestant) bool { return o.Name == c.Name })])
+		}
+		at := strings.Replace(percent, "%", " %", 1) + " of the load"
 		if best := v.choose(others); best == v.best || equal(others[best], others[v.best]) {
 			holds = append(holds, at)
 		} else {
-			fails = append(fails, fmt.Sprintf("at %s %s is better (%s of calls succeed)", at, others[best].Name, succeeded.mean(others[best].runs)))
+			fails = append(fails, fmt.Sprintf("at %s %s is better (%s of calls succeed)", at, others[best].Name, succeeded.mean(others[best].Runs)))
 		}
 	}
 	switch {
@@ -266,13 +227,13 @@ func (v *comparison) sensitivityOf(ctx context.Context) string {
 
 // equal reports whether two contestants are as good as each other.
 func equal(a, b contestant) bool {
-	d, ok := succeeded.differs(a.runs, b.runs)
-	l, _ := load.differs(a.runs, b.runs)
+	d, ok := succeeded.differs(a.Runs, b.Runs)
+	l, _ := load.differs(a.Runs, b.Runs)
 	return ok && math.Abs(d.Mean) <= enough && math.Abs(l.Mean) <= .005
 }
 
 func (v *comparison) verdict() report.Verdict {
-	n := len(v.all[0].runs)
+	n := len(v.all[0].Runs)
 	seeds := fmt.Sprintf("%d seeds (%d to %d)", n, v.in.Seed, v.in.Seed+uint64(n)-1)
 	if n == 1 {
 		seeds = fmt.Sprintf("seed %d", v.in.Seed)
@@ -308,48 +269,30 @@ type (
 		Recovered   int                     `json:"recovered"`
 		Faulty      int                     `json:"faulty"`
 		Collapsed   proportion              `json:"collapsed"`
-		Dominated   bool                    `json:"dominated"` // another is better in success and in load
-		Series      []fleetInterval         `json:"series"`    // of the first seed
+		DominatedBy *string                 `json:"dominated_by"` // better in success, load or p99 and worse in none; null: none is
+		Series      []fleetInterval         `json:"series"`       // of the first seed
 	}
 )
 
 func (v *comparison) json() compareResult {
-	out := compareResult{Reference: v.all[v.reference].Name, Seeds: len(v.all[0].runs)}
+	out := compareResult{Reference: v.all[v.reference].Name, Seeds: len(v.all[0].Runs)}
 	if !v.same {
 		out.Recommended, out.Reason, out.Sensitivity = &v.all[v.best].Name, &v.reason, &v.sensitivity
 		if v.cost != "" {
 			out.Cost = &v.cost
 		}
 	}
-	front := v.front()
-	for i, c := range v.all {
-		p := comparePolicy{Name: c.Name, Metrics: metricsOf(c.runs), Differences: make(map[string]difference95), Dominated: !front[i], Series: seriesOf(c.runs[0])}
-		p.Recovered, p.Faulty = c.recovered()
-		w := c.collapsed()
+	for _, c := range v.all {
+		p := comparePolicy{Name: c.Name, Metrics: metricsOf(c.Runs), Differences: make(map[string]difference95), DominatedBy: dominator(c), Series: seriesOf(c.Runs[0])}
+		p.Recovered, p.Faulty = c.Recovered.Hits, c.Recovered.Of
+		w := c.Collapsed
 		p.Collapsed = proportion{w.Hits, w.Of, w.Low, w.High}
 		for _, m := range measures {
-			if d, ok := m.differs(c.runs, v.all[v.reference].runs); ok {
+			if d, ok := m.differs(c.Runs, v.all[v.reference].Runs); ok {
 				p.Differences[m.key] = d
 			}
 		}
 		out.Policies = append(out.Policies, p)
-	}
-	return out
-}
-
-// front reports for each contestant whether no other is better both in success
-// and in load.
-func (v *comparison) front() []bool {
-	out := make([]bool, len(v.all))
-	for i, a := range v.all {
-		out[i] = true
-		x, l := succeeded.over(a.runs), load.over(a.runs)
-		for k, b := range v.all {
-			y, m := succeeded.over(b.runs), load.over(b.runs)
-			if k != i && x.Mean != nil && y.Mean != nil && *y.Mean >= *x.Mean && *m.Mean <= *l.Mean && (*y.Mean > *x.Mean || *m.Mean < *l.Mean) {
-				out[i] = false
-			}
-		}
 	}
 	return out
 }
@@ -371,9 +314,9 @@ func (v *comparison) table() report.Table {
 	for i, c := range v.all {
 		row := []string{c.Name}
 		for _, m := range []measure{succeeded, load, mustMeasure("peak"), tail} {
-			row = append(row, m.interval(c.runs))
+			row = append(row, m.interval(c.Runs))
 		}
-		row = append(row, c.recoveryText(), v.versus(i))
+		row = append(row, recoveryText(c), v.versus(i))
 		t.Rows = append(t.Rows, row)
 	}
 	return t
@@ -394,9 +337,9 @@ func (m measure) interval(runs []*fleet.Result) string {
 	return m.unit.write(*s.Mean) + " ± " + m.unit.write(*s.Half)
 }
 
-func (c contestant) recoveryText() string {
-	n, faulty := c.recovered()
-	m := mustMeasure("recovery").over(c.runs)
+func recoveryText(c contestant) string {
+	n, faulty := c.Recovered.Hits, c.Recovered.Of
+	m := mustMeasure("recovery").over(c.Runs)
 	switch {
 	case faulty == 0:
 		return "no fault"
@@ -412,7 +355,7 @@ func (v *comparison) versus(i int) string {
 	if i == v.reference {
 		return "–"
 	}
-	a, b := v.all[i].runs, v.all[v.reference].runs
+	a, b := v.all[i].Runs, v.all[v.reference].Runs
 	var parts []string
 	if d, ok := succeeded.differs(a, b); ok {
 		parts = append(parts, approximately(d)+"succeeded "+points(d))
@@ -426,7 +369,7 @@ func (v *comparison) versus(i int) string {
 
 // approximately marks a difference that could be chance.
 func approximately(d difference95) string {
-	if d.N > 1 && !d.clear() {
+	if d.N > 1 && !d.clear {
 		return "~ "
 	}
 	return ""
@@ -437,8 +380,8 @@ func approximately(d difference95) string {
 func (v *comparison) notes() []string {
 	var out []string
 	for _, c := range v.all {
-		if n, faulty := c.recovered(); faulty > 0 && n == 0 {
-			d := diagnose(c.scenario, c.runs[0])
+		if n, faulty := c.Recovered.Hits, c.Recovered.Of; faulty > 0 && n == 0 {
+			d := diagnose(c.Scenario, c.Runs[0])
 			out = append(out, fmt.Sprintf("%s never recovers.%s", c.Name, d.loop()))
 		}
 	}
@@ -448,7 +391,7 @@ func (v *comparison) notes() []string {
 		}
 		out = append(out, "sensitivity: "+v.sensitivity)
 	}
-	if len(v.all[0].runs) > 1 {
+	if len(v.all[0].Runs) > 1 {
 		out = append(out, "~ could be chance: the 95 % interval of the paired differences holds 0. Each policy met the same arrivals and service times.")
 	}
 	return out
@@ -457,27 +400,27 @@ func (v *comparison) notes() []string {
 // charts overlay the policies over time, and place them by success and load.
 func (v *comparison) charts() []chart.Chart {
 	first := v.all[v.reference]
-	attempts := chart.Lines{Title: "Attempts", YLabel: "per second", Faults: faultsOf(first.scenario)}
-	good := chart.Lines{Title: "Calls that succeed", YLabel: "per second", Faults: faultsOf(first.scenario), Picture: true}
-	if d := diagnose(first.scenario, first.runs[0]); d.capacity > 0 {
+	attempts := chart.Lines{Title: "Attempts", YLabel: "per second", Faults: faultsOf(first.Scenario)}
+	good := chart.Lines{Title: "Calls that succeed", YLabel: "per second", Faults: faultsOf(first.Scenario), Picture: true}
+	if d := diagnose(first.Scenario, first.Runs[0]); d.capacity > 0 {
 		attempts.Levels = []chart.Level{{Name: "capacity", Y: d.capacity}}
 	}
 	pareto := chart.Scatter{Title: "Success against load; the dot grows with p99", XLabel: "attempts per call", YLabel: "calls that succeed, %"}
-	front, slowest := v.front(), 0.0
+	slowest := 0.0
 	for _, c := range v.all {
-		if p := tail.over(c.runs); p.Mean != nil {
+		if p := tail.over(c.Runs); p.Mean != nil {
 			slowest = max(slowest, *p.Mean)
 		}
 	}
-	for i, c := range v.all {
-		r := c.runs[0]
+	for _, c := range v.all {
+		r := c.Runs[0]
 		attempts.Lines = append(attempts.Lines, overTime(c.Name, r, func(i fleet.Interval) float64 { return perSecond(i.Attempts(), r.Interval) }))
 		good.Lines = append(good.Lines, overTime(c.Name, r, func(i fleet.Interval) float64 { return perSecond(i.Succeeded, r.Interval) }))
-		x, y, p := load.over(c.runs), succeeded.over(c.runs), tail.over(c.runs)
+		x, y, p := load.over(c.Runs), succeeded.over(c.Runs), tail.over(c.Runs)
 		if x.Mean == nil || y.Mean == nil {
 			continue
 		}
-		dot := chart.Dot{Name: c.Name, X: *x.Mean, Y: 100 * *y.Mean, OnTheFront: front[i]}
+		dot := chart.Dot{Name: c.Name, X: *x.Mean, Y: 100 * *y.Mean, OnTheFront: c.DominatedBy == ""}
 		if p.Mean != nil && slowest > 0 {
 			dot.Size = *p.Mean / slowest
 		}
@@ -491,9 +434,9 @@ func (v *comparison) records() report.Records {
 	r := report.Records{Header: []string{"policy", "measure", "mean", "half", "min", "max", "n", "difference", "difference_half"}}
 	for _, c := range v.all {
 		for _, m := range measures {
-			s := m.over(c.runs)
+			s := m.over(c.Runs)
 			row := []string{c.Name, m.key, optional(s.Mean), optional(s.Half), optional(s.Min), optional(s.Max), fmt.Sprint(s.N), "", ""}
-			if d, ok := m.differs(c.runs, v.all[v.reference].runs); ok {
+			if d, ok := m.differs(c.Runs, v.all[v.reference].Runs); ok {
 				row[7], row[8] = report.Ratio(d.Mean), report.Ratio(d.Half)
 			}
 			r.Rows = append(r.Rows, row)

@@ -10,6 +10,7 @@ import (
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
 	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/simulate"
 	"github.com/retrykit/retrykit/simulate/fleet"
 )
 
@@ -75,13 +76,7 @@ func diagnose(sc fleet.Scenario, r *fleet.Result) diagnosis {
 		end = r.RecoveredAt
 	}
 	d.after = between(r, max(r.FaultsEnd, 0), end)
-	s := sc.Server
-	switch {
-	case s.Rate > 0:
-		d.capacity = float64(s.Rate) / float64(fleet.PerSecond)
-	case s.Workers > 0 && s.Service.Mean() > 0:
-		d.capacity = float64(s.Workers) / s.Service.Mean().Seconds()
-	}
+	d.capacity = float64(sc.Server.Capacity()) / float64(fleet.PerSecond)
 	for _, g := range sc.Groups {
 		d.attempts = max(d.attempts, multiplied(g))
 		d.timeout = max(d.timeout, g.Policy.AttemptTimeout)
@@ -94,15 +89,7 @@ func diagnose(sc fleet.Scenario, r *fleet.Result) diagnosis {
 // multiplied returns how many attempts a call of the group makes at most,
 // through all layers.
 func multiplied(g fleet.Group) int {
-	n := max(g.Policy.MaxAttempts, 1)
-	for _, p := range g.Outer {
-		m := max(p.MaxAttempts, 1)
-		if m > retry.Unlimited/n {
-			return retry.Unlimited
-		}
-		n *= m
-	}
-	return n
+	return simulate.Multiplied(append([]retry.Policy{g.Policy}, g.Outer...)...)
 }
 
 // held reports whether retries keep the fleet down: the faults are over, it is

@@ -13,7 +13,6 @@ import (
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
-	"github.com/retrykit/retrykit/simulate/fleet"
 	"github.com/spf13/cobra"
 )
 
@@ -156,22 +155,18 @@ func (in fleetInput) simulate(ctx context.Context, c *cobra.Command) (*simulate.
 	if err != nil {
 		return nil, err
 	}
-	o := simulate.FleetOptions{Seed: in.Seed, Files: in.files()}
+	o := simulate.FleetOptions{Seed: in.Seed, Files: in.files(), Runs: in.Runs}
 	if in.Variant != nil {
-		o.Alter = func(sc *fleet.Scenario) { *sc, err = in.Variant.apply(*sc) }
+		o.Alter = in.Variant.apply
 	}
-	sc, e := simulate.Scenario(script, o)
-	if e != nil {
-		return nil, e
-	}
-	p := newProgress(c, in.Runs, sc.Horizon)
-	defer p.clear()
-	o.Runs = in.Runs
-	result, e := simulate.RunFleet(p.watch(ctx), script, o)
+	sc, err := simulate.Scenario(script, o)
 	if err != nil {
 		return nil, err
 	}
-	return result, e
+	p := newProgress(c, in.Runs, sc.Horizon)
+	defer p.clear()
+	o.Done = p.next
+	return simulate.RunFleet(p.watch(ctx), script, o)
 }
 
 // document runs the scenario and says what there is to say of it.

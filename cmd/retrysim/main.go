@@ -89,7 +89,8 @@ func runContext(ctx context.Context, args []string, in io.Reader, out, msg io.Wr
 		fmt.Fprintln(msg, "retrysim: interrupted; what was finished is written")
 		return exitInterrupted
 	}
-	fmt.Fprintf(msg, "retrysim: %v\n", err)
+	// Who calls the command need not know which package an error is from.
+	fmt.Fprintf(msg, "retrysim: %s\n", strings.ReplaceAll(err.Error(), "simulate: ", ""))
 	if errors.As(err, new(ioError)) {
 		return exitIO
 	}

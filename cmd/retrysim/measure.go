@@ -7,28 +7,30 @@ import (
 	"time"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
+	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate"
 	"github.com/retrykit/retrykit/simulate/fleet"
 )
 
-// measure is a number that a fleet's run is judged by.
+// measure is one of the subjects of package simulate as people and machines read
+// it.
 type measure struct {
-	key   string // in JSON and CSV
-	names []string
-	label string
-	unit  unit
-	// better is 1 if more is better, -1 if less is, 0 if neither is.
-	better int
-	of     func(*fleet.Result) (v float64, ok bool) // not ok: it does not apply
+	subject scripted.Subject
+	key     string // in JSON and CSV
+	label   string
+	unit    unit
+	better  int // 1 if more is better, -1 if less is
 }
 
 // unit says how a number is written.
 type unit int
 
 const (
-	share    unit = iota // from 0 to 1
-	ratio                // such as attempts per call
-	number               // of things
-	duration             // in nanoseconds
+	share       unit = iota // from 0 to 1
+	ratio                   // such as attempts per call
+	number                  // of things
+	perInterval             // of things in an interval: a rate per second
+	duration                // in nanoseconds
 	money
 )
 
@@ -47,53 +49,31 @@ func (u unit) write(v float64) string {
 	return tty.Group(int64(math.Round(v)))
 }
 
-// measures is every measure, in the order of the columns. The names besides the
-// key are those that the language of scenarios and people use.
+// measures is every measure, in the order of the columns.
 var measures = []measure{
-	{"succeeded", []string{"successes"}, "succeeded", share, 1, of(func(c fleet.Counts) (int64, int64) { return c.Succeeded, c.Calls })},
-	{"gave_up", []string{"gave-up"}, "gave up", share, -1, of(func(c fleet.Counts) (int64, int64) { return c.GaveUp(), c.Calls })},
-	{"attempts_per_call", []string{"amplification"}, "attempts per call", ratio, -1, of(func(c fleet.Counts) (int64, int64) { return c.Attempts(), c.Calls })},
-	{"wasted", nil, "work for nobody", share, -1, of(func(c fleet.Counts) (int64, int64) { return c.ServedLate + c.ServedFailed, c.Served })},
-	{"peak", nil, "peak attempts", number, -1, func(r *fleet.Result) (float64, bool) { return float64(peak(r)), true }},
-	{"queue", nil, "longest queue", number, -1, func(r *fleet.Result) (float64, bool) { return float64(longestQueue(r)), true }},
-	{"recovery_ns", []string{"recovery"}, "recovery", duration, -1, func(r *fleet.Result) (float64, bool) {
-		d, ok := r.Recovery()
-		return float64(d), ok
-	}},
-	{"p50_ns", []string{"p50"}, "p50", duration, -1, quantile(500_000)},
-	{"p90_ns", []string{"p90"}, "p90", duration, -1, quantile(900_000)},
-	{"p99_ns", []string{"p99"}, "p99", duration, -1, quantile(990_000)},
-	{"p999_ns", []string{"p999"}, "p99.9", duration, -1, quantile(999_000)},
-	{"cost", nil, "cost", money, -1, func(r *fleet.Result) (float64, bool) {
-		c := r.Total.Cost + r.Total.CostWasted
-		return float64(c) / 1e12, c > 0
-	}},
+	{scripted.SubjectSuccesses, "succeeded", "succeeded", share, 1},
+	{scripted.SubjectGaveUp, "gave_up", "gave up", share, -1},
+	{scripted.SubjectAmplification, "attempts_per_call", "attempts per call", ratio, -1},
+	{scripted.SubjectWasted, "wasted", "work for nobody", share, -1},
+	{scripted.SubjectPeak, "peak", "peak attempts", perInterval, -1},
+	{scripted.SubjectQueue, "queue", "longest queue", number, -1},
+	{scripted.SubjectRecovery, "recovery_ns", "recovery", duration, -1},
+	{scripted.SubjectP50, "p50_ns", "p50", duration, -1},
+	{scripted.SubjectP90, "p90_ns", "p90", duration, -1},
+	{scripted.SubjectP99, "p99_ns", "p99", duration, -1},
+	{scripted.SubjectP999, "p999_ns", "p99.9", duration, -1},
+	{scripted.SubjectCost, "cost", "cost", money, -1},
 }
 
-func of(parts func(fleet.Counts) (a, b int64)) func(*fleet.Result) (float64, bool) {
-	return func(r *fleet.Result) (float64, bool) {
-		a, b := parts(r.Total)
-		if b == 0 {
-			return 0, false
-		}
-		return float64(a) / float64(b), true
+// factor makes a number of package simulate one of the measure's unit.
+func (m measure) factor(runs []*fleet.Result) float64 {
+	switch {
+	case m.unit == share, m.unit == ratio, m.unit == money:
+		return 1e-6
+	case m.unit == perInterval && len(runs) > 0:
+		return perSecond(1, runs[0].Interval)
 	}
-}
-
-func quantile(q fleet.Share) func(*fleet.Result) (float64, bool) {
-	return func(r *fleet.Result) (float64, bool) {
-		h := r.Latency()
-		return float64(h.Quantile(q)), h.Count() > 0
-	}
-}
-
-// peak returns the most attempts of an interval, as a rate per second.
-func peak(r *fleet.Result) int64 {
-	most := int64(0)
-	for _, i := range r.Series {
-		most = max(most, i.Attempts())
-	}
-	return int64(perSecond(most, r.Interval))
+	return 1
 }
 
 func perSecond(n int64, d time.Duration) float64 {
@@ -103,17 +83,12 @@ func perSecond(n int64, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-func longestQueue(r *fleet.Result) int64 {
-	most := int64(0)
-	for _, i := range r.Series {
-		most = max(most, i.Queue)
-	}
-	return most
-}
-
-// measureOf returns the measure of a name.
+// measureOf returns the measure of a name: its key, or the word of the language
+// of scenarios.
 func measureOf(name string) (measure, bool) {
-	i := slices.IndexFunc(measures, func(m measure) bool { return m.key == name || slices.Contains(m.names, name) })
+	i := slices.IndexFunc(measures, func(m measure) bool {
+		return m.key == name || strings.TrimSuffix(m.key, "_ns") == name || string(m.subject) == name
+	})
 	if i < 0 {
 		return measure{}, false
 	}
@@ -128,8 +103,7 @@ func measureNames() []string {
 	return names
 }
 
-// measured are the measures of some runs: of each the mean over the runs to
-// which it applies.
+// measured is a measure over some runs.
 type measured struct {
 	Mean *float64 `json:"mean"` // null: it applies to no run
 	Min  *float64 `json:"min"`
@@ -141,25 +115,36 @@ type measured struct {
 }
 
 func (m measure) over(runs []*fleet.Result) measured {
-	var values []float64
-	for _, r := range runs {
-		if v, ok := m.of(r); ok {
-			values = append(values, v)
-		}
-	}
-	return summarize(values)
-}
-
-func summarize(values []float64) measured {
-	out := measured{N: len(values)}
-	if len(values) == 0 {
+	s := simulate.Summarize(m.subject, runs)
+	out := measured{N: s.N}
+	if s.N == 0 {
 		return out
 	}
-	lo, hi := slices.Min(values), slices.Max(values)
-	average, half := meanOf(values)
-	out.Mean, out.Min, out.Max = &average, &lo, &hi
-	if len(values) > 1 {
-		out.Half = &half
+	scaled := func(v float64) *float64 { v *= m.factor(runs); return &v }
+	out.Mean, out.Min, out.Max = scaled(s.Mean), scaled(s.Min), scaled(s.Max)
+	if s.N > 1 {
+		out.Half = scaled(s.Half)
 	}
 	return out
+}
+
+// difference95 is the mean of the paired differences of two policies, with half
+// the width of its 95 % confidence interval.
+type difference95 struct {
+	Mean float64 `json:"mean"`
+	Half float64 `json:"half"`
+	N    int     `json:"n"` // pairs
+
+	clear bool
+}
+
+// differs returns how much more of the measure one has than the other, seed by
+// seed.
+func (m measure) differs(a, b []*fleet.Result) (difference95, bool) {
+	return m.scaled(simulate.Differ(m.subject, a, b), a)
+}
+
+func (m measure) scaled(d simulate.Difference, runs []*fleet.Result) (difference95, bool) {
+	f := m.factor(runs)
+	return difference95{d.Mean * f, d.Half * f, d.N, d.Clear()}, d.N > 0
 }

@@ -95,11 +95,11 @@ func (p *progress) line(elapsed, at time.Duration, events int64) string {
 }
 
 // next says that a run is over.
-func (p *progress) next(events int64) {
+func (p *progress) next(r *fleet.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done++
-	p.past += events
+	p.past += r.Events
 }
 
 // clear takes the line away.

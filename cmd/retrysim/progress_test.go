@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
+	"github.com/retrykit/retrykit/simulate"
 	"github.com/retrykit/retrykit/simulate/fleet"
 )
 
@@ -29,8 +30,8 @@ func TestProgress(t *testing.T) {
 	out.Reset()
 	p.show(began.Add(599*time.Millisecond), 46*time.Second, 510_000)
 	assert.Empty(t, out.String(), "too soon after the last")
-	p.next(1_000_000)
-	p.next(1_000_000)
+	p.next(&fleet.Result{Events: 1_000_000})
+	p.next(&fleet.Result{Events: 1_000_000})
 	p.show(began.Add(2*time.Second), 0, 0)
 	assert.Equal(t, "\rrun 3 of 4  0s of 1m30s virtual  ██████████··········  1.0M events/s  eta 2s\x1b[K", out.String())
 	out.Reset()
@@ -81,12 +82,11 @@ func TestInterrupt(t *testing.T) {
 
 // A sweep that is interrupted has what was finished, and says how much that is.
 func TestInterruptedSweep(t *testing.T) {
-	in := sweepInput{Variants: []variant{{Name: "a"}}, Loads: []int64{500_000, 1_000_000}, Runs: 2}
-	cells := in.cells()
-	cells[0] = cell{Load: 500_000, Policy: "a", Runs: 1, Calls: 50, Succeeded: 40, Attempts: 60}
-	assert.Equal(t, 1, finished(cells))
-	d := sweepView{in: in, scenario: fleet.Scenario{Horizon: 10 * time.Second}, cells: cells}.document()
+	in := sweepInput{Variants: []variant{{Name: "a"}}, Axes: []simulate.Axis{{Parameter: "load", Values: []string{"50%", "100%"}}}, Runs: 2}
+	shard := &simulate.Shard{Cells: []simulate.Cell{{Values: []string{"50%"}, Candidate: "a", Runs: 1, Total: fleet.Counts{Calls: 50, Succeeded: 40, Tries: 50, Retries: 10}}}}
+	assert.Equal(t, 1, finished(shard))
+	d := newSweepView(in, fleet.Scenario{Horizon: 10 * time.Second}, shard).document()
 	text := d.Text(tty.Style{Width: 100})
 	assert.Contains(t, text, "50 %")
-	assert.Contains(t, text, "0 of 0", "a load that was not run")
+	assert.Contains(t, text, "not run", "a load that was not run")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/chart"
@@ -106,3 +107,15 @@ func (r *row) draw(e trace.Event) {
 }
 
 func count(n int, noun string) string { return tty.Count(n, noun) }
+
+// decimals writes a number with so many decimals at most.
+func decimals(v float64, n int) string {
+	s := strconv.FormatFloat(v, 'f', n, 64)
+	for n > 0 && s[len(s)-1] == '0' {
+		s = s[:len(s)-1]
+	}
+	if s[len(s)-1] == '.' {
+		s = s[:len(s)-1]
+	}
+	return s
+}

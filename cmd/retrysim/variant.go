@@ -10,6 +10,7 @@ import (
 
 	"github.com/retrykit/retrykit/retry"
 	"github.com/retrykit/retrykit/scripted"
+	"github.com/retrykit/retrykit/simulate"
 	"github.com/retrykit/retrykit/simulate/fleet"
 	"github.com/spf13/cobra"
 )
@@ -103,15 +104,28 @@ func (v variant) String() string {
 	return s
 }
 
+// candidate returns the variant as package simulate takes it.
+func (v variant) candidate() simulate.Candidate {
+	return simulate.Candidate{Name: v.Name, Alter: v.apply}
+}
+
+// candidates returns the variants as package simulate takes them.
+func candidates(variants []variant) []simulate.Candidate {
+	var out []simulate.Candidate
+	for _, v := range variants {
+		out = append(out, v.candidate())
+	}
+	return out
+}
+
 // apply puts the variant into a scenario.
-func (v variant) apply(sc fleet.Scenario) (fleet.Scenario, error) {
-	sc.Groups = append([]fleet.Group(nil), sc.Groups...)
+func (v variant) apply(sc *fleet.Scenario) error {
 	for i := range sc.Groups {
 		g := &sc.Groups[i]
 		if v.Base != nil {
 			p, err := retry.ParsePolicy(*v.Base)
 			if err != nil {
-				return sc, err
+				return err
 			}
 			if p.AttemptTimeout == 0 {
 				p.AttemptTimeout = g.Policy.AttemptTimeout
@@ -121,19 +135,19 @@ func (v variant) apply(sc fleet.Scenario) (fleet.Scenario, error) {
 		if v.Change != nil {
 			p, err := changed(g.Policy, *v.Change)
 			if err != nil {
-				return sc, err
+				return err
 			}
 			g.Policy = p
 		}
 		if v.Limit != nil {
 			limit, err := parseLimit(*v.Limit)
 			if err != nil {
-				return sc, err
+				return err
 			}
 			g.Limit = limit
 		}
 	}
-	return sc, nil
+	return nil
 }
 
 // changed returns the policy with some of its keys otherwise.

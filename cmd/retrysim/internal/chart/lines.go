@@ -90,7 +90,7 @@ func (l Lines) Text(s tty.Style) string {
 	var data [][]float64
 	var names []string
 	for _, line := range l.Lines {
-		data = append(data, line.columns(lo, hi, width))
+		data = append(data, line.columns(lo, hi, width, l.XLabel != ""))
 		names = append(names, line.Name)
 	}
 	for _, v := range l.Levels {
@@ -161,8 +161,9 @@ func (l Lines) x(v float64) string {
 }
 
 // columns samples the line in so many columns, the largest value of each. A
-// column that no point falls into continues the one before.
-func (l Line) columns(lo, hi float64, width int) []float64 {
+// column that no point falls into continues the one before, as an interval of
+// time does, or else lies straight between its neighbours.
+func (l Line) columns(lo, hi float64, width int, straight bool) []float64 {
 	out := make([]float64, width)
 	seen := make([]bool, width)
 	for i, x := range l.X {
@@ -174,10 +175,16 @@ func (l Line) columns(lo, hi float64, width int) []float64 {
 			out[c], seen[c] = l.Y[i], true
 		}
 	}
+	last := 0
 	for i := 1; i < width; i++ {
 		if !seen[i] {
 			out[i] = out[i-1]
+			continue
 		}
+		for k := last + 1; k < i && straight && seen[last]; k++ {
+			out[k] = out[last] + (out[i]-out[last])*float64(k-last)/float64(i-last)
+		}
+		last = i
 	}
 	return out
 }
