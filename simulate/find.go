@@ -183,7 +183,7 @@ func (f *finder) bisect(seed uint64, steps int) (t threshold) {
 	}
 	a, b := f.low, f.high
 	for range steps {
-		middle := a + (b-a)/2
+		middle := between(a, b)
 		if middle == a {
 			break
 		}
@@ -203,6 +203,20 @@ func (f *finder) bisect(seed uint64, steps int) (t threshold) {
 		t.holds = a
 	}
 	return t
+}
+
+// between returns a number about half-way from a to b, as round as it can be: it
+// is a value that people read. It is a if there is none between.
+func between(a, b int64) int64 {
+	unit := int64(1)
+	for unit <= (b-a)/40 {
+		unit *= 10
+	}
+	middle := a + (b-a)/2
+	if round := middle / unit * unit; round > a {
+		return round
+	}
+	return middle
 }
 
 // found sums up the thresholds. Seeds that were interrupted are left out.

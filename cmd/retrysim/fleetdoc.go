@@ -18,6 +18,8 @@ type fleetView struct {
 	in     fleetInput
 	result *simulate.FleetResult
 	first  *fleet.Result
+	// overlaid is what was measured over what the first run says.
+	overlaid []overlaid
 }
 
 // The machine's view.
@@ -28,7 +30,8 @@ type (
 		Faulty    int                 `json:"faulty"`
 		Collapsed proportion          `json:"collapsed"`
 		Runs      []fleetRun          `json:"runs"`
-		Series    []fleetInterval     `json:"series"` // of the first run
+		Series    []fleetInterval     `json:"series"`  // of the first run
+		Overlay   []fleetOverlay      `json:"overlay"` // null: nothing was measured
 	}
 	proportion struct {
 		Hits int     `json:"hits"`
@@ -195,7 +198,7 @@ func (v fleetView) json() fleetResult {
 	c := v.result.Collapsed
 	out := fleetResult{
 		Metrics: metricsOf(v.result.Runs), Recovered: v.result.Recovered, Faulty: v.result.Faulty,
-		Collapsed: proportion{c.Hits, c.Of, c.Low, c.High}, Series: seriesOf(v.first),
+		Collapsed: proportion{c.Hits, c.Of, c.Low, c.High}, Series: seriesOf(v.first), Overlay: overlaysOf(v.overlaid),
 	}
 	for _, r := range v.result.Runs {
 		out.Runs = append(out.Runs, fleetRunOf(r))
@@ -251,6 +254,9 @@ func (v fleetView) tables(d diagnosis) []report.Table {
 	tables := []report.Table{t, v.groups()}
 	if len(v.result.Runs) > 1 {
 		tables = append(tables, v.overRuns())
+	}
+	if len(v.overlaid) > 0 {
+		tables = append(tables, overlayTable(v.overlaid))
 	}
 	return tables
 }
@@ -316,7 +322,7 @@ func (v fleetView) charts() []chart.Chart {
 	if c, ok := latencyChart(v.first); ok {
 		out = append(out, c)
 	}
-	return out
+	return append(overlayCharts(v.overlaid, v.first, v.result.Scenario), out...)
 }
 
 func overTime(name string, r *fleet.Result, y func(fleet.Interval) float64) chart.Line {

@@ -71,6 +71,7 @@ type overrides struct {
 var replayers = map[string]func(c *cobra.Command, input json.RawMessage, o overrides) (*report.Document, error){
 	"run":       replayRun,
 	"fleet":     replayFleet,
+	"find":      replayFind,
 	"compare":   replayCompare,
 	"sweep":     replaySweep,
 	"staircase": replaySweep,

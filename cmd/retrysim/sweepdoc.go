@@ -223,11 +223,7 @@ func (v sweepView) x(combination int) (x float64, ok bool) {
 	if v.loads() {
 		return v.callsPerSecond(combination), true
 	}
-	if d, err := time.ParseDuration(text); err == nil {
-		return d.Seconds(), true
-	}
-	x, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSuffix(text, "%"), "/s"), 64)
-	return x, err == nil
+	return numberOf(text)
 }
 
 // maxCurves is how many curves a chart has at most: more than the colours that

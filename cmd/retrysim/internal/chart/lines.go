@@ -162,9 +162,10 @@ func (l Lines) x(v float64) string {
 
 // columns samples the line in so many columns, the largest value of each. A
 // column that no point falls into continues the one before, as an interval of
-// time does, or else lies straight between its neighbours.
+// time does, or else lies straight between its neighbours. Beyond its ends there
+// is no line.
 func (l Line) columns(lo, hi float64, width int, straight bool) []float64 {
-	out := make([]float64, width)
+	out, after := make([]float64, width), make([]float64, width) // after: how the column ends
 	seen := make([]bool, width)
 	for i, x := range l.X {
 		c := width - 1
@@ -174,17 +175,27 @@ func (l Line) columns(lo, hi float64, width int, straight bool) []float64 {
 		if !seen[c] || l.Y[i] > out[c] {
 			out[c], seen[c] = l.Y[i], true
 		}
+		after[c] = l.Y[i]
 	}
-	last := 0
-	for i := 1; i < width; i++ {
+	last := -1
+	for i := range out {
 		if !seen[i] {
-			out[i] = out[i-1]
 			continue
 		}
-		for k := last + 1; k < i && straight && seen[last]; k++ {
-			out[k] = out[last] + (out[i]-out[last])*float64(k-last)/float64(i-last)
+		for k := last + 1; k < i; k++ {
+			switch {
+			case last < 0:
+				out[k] = math.NaN()
+			case straight:
+				out[k] = after[last] + (out[i]-after[last])*float64(k-last)/float64(i-last)
+			default:
+				out[k] = after[last]
+			}
 		}
 		last = i
+	}
+	for k := last + 1; k < width; k++ {
+		out[k] = math.NaN()
 	}
 	return out
 }
