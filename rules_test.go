@@ -304,6 +304,19 @@ func TestOnePackageCommentEach(t *testing.T) {
 	}
 }
 
+// Nothing may outlive its test: where there are tests, TestMain looks for
+// goroutines that were left.
+func TestEveryPackageLooksForLeaks(t *testing.T) {
+	looks := make(map[string]bool)
+	for _, f := range sources(t, true) {
+		used := uses(f.ast)
+		looks[path.Dir(f.path)] = looks[path.Dir(f.path)] || slices.Contains(used, "go.uber.org/goleak.VerifyTestMain") || slices.Contains(used, "go.uber.org/goleak.Find")
+	}
+	for folder, does := range looks {
+		assert.True(t, does, "%s: its tests do not end with goleak", folder)
+	}
+}
+
 // What an importer gets: a module that imports only retry vendors clockwork
 // and nothing else, and its go line is left alone.
 func TestImportingRetryBringsClockworkOnly(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"go.uber.org/goleak"
 )
 
 var (
@@ -84,9 +85,14 @@ func (m *measured) within(t *testing.T, want, tolerance float64, what string, ar
 	report.rows = append(report.rows, row{report.section, report.source, what, want, m.mean(), m.se(), tolerance})
 }
 
+// No test leaves a goroutine behind; what was measured is written when all have
+// passed.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := m.Run()
+	goleak.VerifyTestMain(m, goleak.Cleanup(writeValidation))
+}
+
+func writeValidation(code int) {
 	if *validation != "" && code == 0 {
 		if err := os.WriteFile(*validation, []byte(validationText()), 0o666); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -28,6 +28,7 @@ require (
 	github.com/slack-go/slack v0.35.0
 	github.com/stretchr/testify v1.12.1
 	github.com/stripe/stripe-go/v85 v85.0.0
+	go.uber.org/goleak v1.3.0
 	google.golang.org/api v0.304.0
 	google.golang.org/genai v1.77.0
 	k8s.io/apimachinery v0.37.2
