@@ -371,3 +371,30 @@ func TestStallOfAuto(t *testing.T) {
 	assert.Contains(t, string(out), "fakeclock: stall: github.com/retrykit/retrykit/fakeclock_test.TestStallOfAuto blocks on a channel that nothing armed will fill: its timer was stopped, or its value has been received, or its context has no deadline")
 	assert.Contains(t, string(out), "virtual now +1s")
 }
+
+// Whoever the end of a context wakes finds the clock told of it, however long the
+// children of package context take to end.
+func TestAutoIsToldBeforeWhoeverADeadlineWakes(t *testing.T) {
+	clk := newAuto(t)
+	ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+	defer cancel()
+	for range 100_000 {
+		_, drop := context.WithCancel(ctx)
+		defer drop()
+	}
+	due := clk.NewTimer(time.Second)
+	never := clk.NewTimer(time.Hour)
+	select {
+	case <-ctx.Done():
+	case <-never.Chan():
+	}
+	clk.Sleep(time.Second) // the value of due is unread
+	for range 20 {
+		select {
+		case <-ctx.Done():
+		case <-due.Chan():
+			require.Fail(t, "the timer, though the context had ended")
+		}
+	}
+	never.Stop()
+}

@@ -125,7 +125,8 @@ type vcontext struct {
 	err    error
 	cause  error
 	attach []func() bool   // what to call to leave the parent
-	subs   list.List       // of func(), called in order at the end; std is the first
+	subs   list.List       // of *vcontext: those below that are told, in order
+	endStd func()          // ends std with the error of c
 	frozen context.Context // answers Value once ended: see Value
 }
 
@@ -188,7 +189,7 @@ func (c *vcontext) join() {
 		return
 	}
 	if p != nil {
-		c.leaving(p.subscribe(c.look))
+		c.leaving(p.subscribe(c))
 	}
 	if !c.foreign {
 		return
@@ -288,10 +289,28 @@ func (c *vcontext) cancel() {
 
 func (c *vcontext) expire() { c.end(context.DeadlineExceeded, context.DeadlineExceeded) }
 
-// end ends c and its children, then returns. Only the first call counts: it
-// reports true. The channel of c is closed last, so that whoever it wakes finds
-// the children ended.
+// end ends c and the contexts below it, then returns. Only the first call counts:
+// it reports true. All have ended, and the engine knows, before the channel of any
+// is closed, which wakes whoever waits for it.
 func (c *vcontext) end(err, cause error) bool {
+	var ended, later []*vcontext
+	if !c.mark(err, cause, &ended, &later) {
+		return false
+	}
+	for _, c := range ended {
+		close(c.done)
+		c.endStd()
+		c.drop()
+	}
+	for _, c := range later {
+		c.look()
+	}
+	return true
+}
+
+// mark is end but for the channels. It appends to ended what has ended, and to
+// later what is below a context that ends with its channel.
+func (c *vcontext) mark(err, cause error, ended, later *[]*vcontext) bool {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
@@ -312,30 +331,37 @@ func (c *vcontext) end(err, cause error) bool {
 			c.mu.Unlock()
 			break
 		}
-		f := c.subs.Remove(s).(func())
+		below := c.subs.Remove(s).(*vcontext)
 		c.mu.Unlock()
-		f()
+		if below.foreign {
+			*later = append(*later, below)
+		} else {
+			below.mark(err, cause, ended, later)
+		}
 	}
-	close(c.done)
-	c.drop()
 	if c.e != nil {
 		c.e.mu.Lock()
 		c.e.contextEnded(c)
 		c.e.mu.Unlock()
 	}
+	*ended = append(*ended, c)
 	return true
 }
 
-// subscribe has f called when c ends, on the goroutine that ends it. If c has
-// ended already it calls f at once.
-func (c *vcontext) subscribe(f func()) (leave func() bool) {
+// subscribe has below end, or look if it is foreign, when c ends, on the goroutine
+// that ends c. If c has ended already it does so at once.
+func (c *vcontext) subscribe(below *vcontext) (leave func() bool) {
 	c.mu.Lock()
-	if c.err != nil {
+	if err, cause := c.err, c.cause; err != nil {
 		c.mu.Unlock()
-		f()
+		if below.foreign {
+			below.look()
+		} else {
+			below.end(err, cause)
+		}
 		return func() bool { return false }
 	}
-	s := c.subs.PushBack(f)
+	s := c.subs.PushBack(below)
 	c.mu.Unlock()
 	return func() bool {
 		c.mu.Lock()
@@ -346,9 +372,12 @@ func (c *vcontext) subscribe(f func()) (leave func() bool) {
 	}
 }
 
-// AfterFunc is how package context attaches std. It holds a lock during the call
-// that f takes too, so f must not be called in it; but then nothing has ended yet.
-func (c *vcontext) AfterFunc(f func()) (stop func() bool) { return c.subscribe(f) }
+// AfterFunc is how package context attaches std, when nothing has ended yet. It
+// lets go when it drops std, which nobody does before c has ended.
+func (c *vcontext) AfterFunc(f func()) (stop func() bool) {
+	c.endStd = f
+	return func() bool { return false }
+}
 
 // Deadline returns the time of the clock at which c ends at the latest.
 func (c *vcontext) Deadline() (time.Time, bool) { return c.deadline, c.bounded }

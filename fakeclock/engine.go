@@ -43,6 +43,7 @@ type engine struct {
 	ends    uint64 // waits ended so far
 
 	calling   int  // functions of the caller that step is in
+	expiring  int  // contexts that step is ending
 	trying    bool // step is part of an attempt
 	byParent  map[<-chan struct{}]*adoption
 	adoptions uint64
@@ -358,7 +359,7 @@ func (e *engine) fire(ev *event) {
 		e.call(ev)
 	case KindDeadline:
 		e.finish(ev, Fired)
-		e.outside(ev.ctx.expire)
+		e.expire(ev.ctx)
 	case KindSleep:
 		e.finish(ev, Fired)
 		close(ev.wake)
@@ -388,6 +389,18 @@ func (e *engine) call(ev *event) {
 	default:
 		e.outside(ev.fn)
 	}
+}
+
+// expire ends a context at its deadline. Whoever that wakes goes on at once, maybe
+// beside this goroutine: so it comes last, but for contexts which nobody can wait
+// for without a look at them.
+func (e *engine) expire(c *vcontext) {
+	e.expiring++
+	e.mu.Unlock()
+	c.expire()
+	e.visitAdopted()
+	e.mu.Lock()
+	e.expiring--
 }
 
 // outside runs f without the lock.

@@ -134,7 +134,7 @@ func (e *engine) lookNow() (pause time.Duration) {
 		return 0
 	}
 	calls, gid, site, exact := e.calls, l.gid, l.site, l.exact
-	quiet := calls == l.calls && e.calling == 0
+	quiet := calls == l.calls && e.calling == 0 && e.expiring == 0
 	e.mu.Unlock()
 
 	now := elsewhere
@@ -166,10 +166,10 @@ func (e *engine) goOn() {
 	e.calls++ // another that has looked at the same time must look again
 	l.calls, l.seen = e.calls, true
 	e.stmt.try.clear()
-	again := len(e.stmt.held) > 0
+	again := len(e.stmt.held) > 0 || e.stmt.over
 	e.reset(&e.stmt)
 	if again {
-		return // the context which had ended was in another statement
+		return // the context which has ended was in another statement, or its channel is about to close
 	}
 	// What is ready now is no case of the statement.
 	e.unread()
