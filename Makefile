@@ -1,5 +1,7 @@
 # make test    every test, small sizes: under a minute after compiling
-# make check   what CI runs: format, vet, modernise, tidy, every test under the race detector
+# make check   what CI runs: format, vet, modernise, tidy, lint, every test under the race detector, the contract
+# make lint    staticcheck on every module
+# make vuln    known vulnerabilities in what is linked, by govulncheck; asks vuln.go.dev
 # make contract  break each rule of the contract and see a test name it; a minute
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make bank    every mutant of the conformance suite on five seeds, and correct code through 50,000 checks
@@ -23,15 +25,20 @@ modules = $(shell for m in $$(git ls-files 'go.mod' '*/go.mod' | xargs -n1 dirna
 # leave no files behind. The cache does not know these variables, hence -count.
 properties = RAPID_SEED=1 RAPID_CHECKS=1000 RAPID_NOFAILFILE=1
 
+# The tools that look at the code. They need Go 1.26; with an older one, or
+# where they cannot be had, their targets say that they were skipped.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy race contract fuzz bank golden validation speed determinism bench screenshots npm scoreboard help
+.PHONY: test check format vet fix tidy lint vuln race contract fuzz bank golden validation speed determinism bench screenshots npm scoreboard help
 
 test:
 	@$(GO) test ./...
 
-check: format vet fix tidy race contract
+check: format vet fix tidy lint vuln race contract
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
 
 format:
@@ -51,6 +58,21 @@ fix:
 tidy:
 	@for m in $(modules); do (cd $$m && $(GO) mod tidy -diff) || exit 1; done
 	@echo "tidy: ok"
+
+lint:
+	@bin=$$(mktemp -d) && trap 'rm -rf "$$bin"' EXIT; \
+	if ! GOBIN=$$bin $(GO) install $(STATICCHECK) 2>"$$bin/log"; then echo "lint: skipped, $(STATICCHECK) cannot be installed: $$(tail -1 "$$bin/log")"; exit 0; fi; \
+	for m in $(modules); do (cd $$m && "$$bin/staticcheck" ./...) || exit 1; done; echo "lint: ok"
+
+# govulncheck exits with 3 when it found something. It asks vuln.go.dev.
+vuln:
+	@bin=$$(mktemp -d) && trap 'rm -rf "$$bin"' EXIT; \
+	if ! GOBIN=$$bin $(GO) install $(GOVULNCHECK) 2>"$$bin/log"; then echo "vuln: skipped, $(GOVULNCHECK) cannot be installed: $$(tail -1 "$$bin/log")"; exit 0; fi; \
+	for m in $(modules); do \
+		if (cd $$m && "$$bin/govulncheck" ./...) >"$$bin/log" 2>&1; then continue; fi; \
+		if grep -q 'fetching vulnerabilities' "$$bin/log"; then echo "vuln: skipped, the database cannot be reached: $$(tail -1 "$$bin/log")"; exit 0; fi; \
+		echo "$$m:"; cat "$$bin/log"; exit 1; \
+	done; echo "vuln: ok"
 
 # The race detector needs cgo; without a C compiler the tests run without it.
 race:

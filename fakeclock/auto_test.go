@@ -85,9 +85,10 @@ func TestAutoStatement(t *testing.T) {
 			return standardChild(ctx)
 		}, "context", 1000 * ms},
 		{"standard child of a cancelled context", func(clk *fakeclock.Clock) context.Context {
+			type key struct{}
 			ctx, cancel := fakeclock.WithCancel(bg, clk)
 			clk.AfterFunc(1500*ms, cancel)
-			return context.WithValue(ctx, "k", "v")
+			return context.WithValue(ctx, key{}, "v")
 		}, "context", 1500 * ms},
 		{"child of a standard parent that a function of the clock cancels", func(clk *fakeclock.Clock) context.Context {
 			parent, cancel := context.WithCancel(bg)

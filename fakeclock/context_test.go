@@ -207,8 +207,9 @@ func TestRealDeadline(t *testing.T) {
 
 func TestMisuseOfContexts(t *testing.T) {
 	clk := fakeclock.New(fakeclock.Config{})
+	var none context.Context
 	assert.PanicsWithValue(t, "fakeclock: WithTimeout with a nil parent: use context.Background()",
-		func() { _, _ = fakeclock.WithTimeout(nil, clk, 1) }) //nolint:staticcheck // that is the point
+		func() { _, _ = fakeclock.WithTimeout(none, clk, 1) })
 	assert.PanicsWithValue(t, "fakeclock: WithCancel with a nil clock",
 		func() { _, _ = fakeclock.WithCancel(context.Background(), nil) })
 	clk.Close()

@@ -106,6 +106,16 @@ func TestLongRunIsNotBusy(t *testing.T) {
 	}))
 }
 
+// closed reports whether the channel was closed.
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 func TestStallOfRun(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -120,12 +130,7 @@ func TestStallOfRun(t *testing.T) {
 			mu.Lock()
 		}, "[sync.Mutex.Lock] at run_test.go:"},
 		{"spin", func(_ *fakeclock.Clock, release chan struct{}) {
-			for {
-				select {
-				case <-release:
-					return
-				default:
-				}
+			for !closed(release) {
 			}
 		}, "[run"},
 	}

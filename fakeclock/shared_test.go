@@ -94,7 +94,8 @@ func TestADeadlineOfAnotherClockIsForeign(t *testing.T) {
 
 func TestNilArguments(t *testing.T) {
 	clk := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
-	assert.PanicsWithValue(t, "fakeclock: SleepContext with a nil context: use Sleep, or context.Background()", func() { _ = fakeclock.SleepContext(nil, clk, 1) })
+	var none context.Context
+	assert.PanicsWithValue(t, "fakeclock: SleepContext with a nil context: use Sleep, or context.Background()", func() { _ = fakeclock.SleepContext(none, clk, 1) })
 	assert.PanicsWithValue(t, "fakeclock: SleepContext with a nil clock", func() { _ = fakeclock.SleepContext(context.Background(), nil, 1) })
 	assert.PanicsWithValue(t, "fakeclock: Deterministic with a nil function: give it the program to run twice", func() { _ = fakeclock.Deterministic(fakeclock.Config{}, nil) })
 }

@@ -118,7 +118,13 @@ var (
 	mu      sync.Mutex
 )
 
-func recursion(n int) int { return recursion(n+1) + 1 }
+// recursion has an end that no stack reaches.
+func recursion(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return recursion(n+1) + 1
+}
 
 // misbehaving are subjects by their names, and what is to be said of them.
 var misbehaving = []struct {
@@ -135,7 +141,7 @@ var misbehaving = []struct {
 	}}.do), says: []string{"--- FAIL: %s/conduct/panicked", "no second time", "subjects_test.go"}},
 
 	{name: "spins", subject: explore.Func(retrier{wait: func(explore.Env, context.Context, time.Duration) error {
-		for {
+		for n := 0; ; n++ {
 		}
 	}}.do), says: []string{"--- FAIL: %s/conduct/stuck", "nothing has moved for 1s of real time", "subjects_test.go"}},
 
@@ -213,7 +219,7 @@ var misbehaving = []struct {
 
 	{name: "delays for ever", subject: explore.Delay(func(explore.Env) func(int) time.Duration {
 		return func(int) time.Duration {
-			for {
+			for n := 0; ; n++ {
 			}
 		}
 	}), says: []string{"--- FAIL: %s/conduct/stuck", "nothing has moved for 1s of real time"}},

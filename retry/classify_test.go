@@ -74,5 +74,6 @@ func TestClassification(t *testing.T) {
 		assert.Equal(t, tt.hinted, ok)
 		assert.Equal(t, tt.text, tt.class.String())
 	}
-	assert.True(t, retry.TransientAfter(5) == retry.TransientAfter(5), "comparable")
+	same := retry.TransientAfter(5)
+	assert.True(t, same == retry.TransientAfter(5), "comparable")
 }
