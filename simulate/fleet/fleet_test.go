@@ -63,7 +63,8 @@ func BenchmarkEvent(b *testing.B) {
 // number of processors, and again.
 func TestSameResult(t *testing.T) {
 	for name, sc := range map[string]Scenario{
-		"speed": speedModel(2000, 200*time.Second),
+		"speed":                         speedModel(2000, 200*time.Second),
+		"more clients than caches hold": speedModel(20_000, 40*time.Second),
 	} {
 		want, err := Run(context.Background(), sc, 7)
 		require.NoError(t, err, name)

@@ -27,6 +27,8 @@ type radixQueue struct {
 	used    [4]uint64   // bit b: bucket b is not empty
 	buckets [256]*block // by digit·16 + value
 	free    *block
+	slots   *[]slot // of the actors of a simulation, or nil
+	touched uint32  // keeps the compiler from leaving out what touch does
 }
 
 const blockEvents = 63 // 1 KiB with the header
@@ -115,6 +117,9 @@ func (q *radixQueue) advance() (e event, only bool) {
 		}
 	}
 	q.last = earliest
+	if head.next == nil {
+		q.touch(head)
+	}
 	for l := head; l != nil; {
 		for _, e := range l.events[:l.n] {
 			q.add(e)
@@ -124,6 +129,22 @@ func (q *radixQueue) advance() (e event, only bool) {
 		l = next
 	}
 	return event{}, false
+}
+
+// touch reads the slots of the events in a block, which come next, unless all
+// slots are in the processor's caches anyway. Memory is slow to answer, but can be
+// asked for many things at a time: with a million clients that saves a third.
+func (q *radixQueue) touch(l *block) {
+	const cached = 1 << 14
+	if q.slots == nil || len(*q.slots) < cached {
+		return
+	}
+	slots := *q.slots
+	for _, e := range l.events[:l.n] {
+		if i := e.actor(); int(i) < len(slots) {
+			q.touched += slots[i].gen
+		}
+	}
 }
 
 func (q *radixQueue) pushNow(id uint64) {

@@ -147,6 +147,9 @@ func newSim(sc *Scenario, seed uint64, q queue) *sim {
 	if s.interval == 0 {
 		s.interval = int64(time.Second)
 	}
+	if r, ok := q.(*radixQueue); ok {
+		r.slots = &s.slots
+	}
 	s.server.init(sc)
 	for i := range sc.Limiters {
 		s.limiters = append(s.limiters, makeLimiter(sc.Limiters[i], sc))
