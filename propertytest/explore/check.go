@@ -98,29 +98,42 @@ func (c *search) all() {
 	for _, s := range c.options.Scenarios {
 		c.try(c.complete(s))
 	}
-	for _, stage := range []struct {
-		run   func()
-		calls bool     // it shows whatever the trace of a call can
-		shows []string // what nothing else shows
-	}{
-		{func() { c.small(3, func(s *scripted.Script, _ int) { c.try(s) }) }, true, nil},
-		{func() { c.small(2, c.cut) }, true, nil},
-		{func() { c.small(2, c.edge) }, true, nil},
-		{c.long, true, nil},
-		{c.shared, true, []string{"shared-state"}},
-		{c.drawn, true, nil},
-		{c.repeated, false, []string{"nondeterministic"}},
-		{c.jitter, false, []string{"no-jitter", "biased-jitter", "herd", "repeated-jitter"}},
-	} {
-		rule, one := verdict.Named(c.until)
-		of := rule.Decidable() || rule.Name == "off-contract"
-		if !c.over && (!one || stage.calls && of || slices.Contains(stage.shows, c.until)) {
-			stage.run()
+	for _, part := range c.parts() {
+		if !c.over && c.tells(part) {
+			part.run()
 		}
 	}
 	if c.until == "" && !c.whole {
 		c.shrinkAll()
 	}
+}
+
+// part is a part of a search.
+type part struct {
+	run   func()
+	calls bool     // it shows whatever the trace of a call can
+	drawn bool     // what it tries depends on the seed
+	shows []string // what nothing else shows
+}
+
+// parts returns those of a search for what code that makes attempts breaks.
+func (c *search) parts() []part {
+	return []part{
+		{run: func() { c.small(3, func(s *scripted.Script, _ int) { c.try(s) }) }, calls: true},
+		{run: func() { c.small(2, c.cut) }, calls: true},
+		{run: func() { c.small(2, c.edge) }, calls: true},
+		{run: c.long, calls: true},
+		{run: c.shared, calls: true, shows: []string{"shared-state"}},
+		{run: c.drawn, calls: true, drawn: true},
+		{run: c.repeated, shows: []string{"nondeterministic"}},
+		{run: c.jitter, drawn: true, shows: []string{"no-jitter", "biased-jitter", "herd", "repeated-jitter"}},
+	}
+}
+
+// tells reports whether a part may show what the search is for.
+func (c *search) tells(p part) bool {
+	rule, one := verdict.Named(c.until)
+	return !one || p.calls && (rule.Decidable() || rule.Name == "off-contract") || slices.Contains(p.shows, c.until)
 }
 
 // long tries what is longer than any small world.

@@ -23,6 +23,7 @@ func decorator() explore.Subject {
 }
 
 func TestOurDecoratorKeepsEveryPromise(t *testing.T) {
+	t.Parallel()
 	r := explore.Check(decorator(), explore.Options{Name: "retry.Model"})
 	require.NoError(t, r.Err())
 	assert.Equal(t, explore.Deviates, r.Result("hammer").Status, "it comes back at once when a server says 0")

@@ -481,9 +481,9 @@ func correct() []implementation {
 			return &copying{inner, plain(e, (*loop).wait)}
 		}), only: []retry.Policy{retry.Default(), {MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 4 * time.Second}}},
 		{name: "retry.Do", subject: explore.Func(ourLoop)},
+		{name: "Policy.Decide as a delay function", subject: explore.Delay(ourDelays)},
 		{name: "retry.Model", subject: ours(false)},
 		{name: "retry.Model over HoldBack", subject: ours(true)},
-		{name: "Policy.Decide as a delay function", subject: explore.Delay(ourDelays)},
 	}
 	for _, p := range retry.Presets() {
 		out = append(out,
@@ -523,6 +523,7 @@ func TestCorrectCodePasses(t *testing.T) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := explore.Check(c.subject, explore.Options{Name: c.name, Policies: c.only, Lacks: c.lacks, Checks: checks, Clients: clients})
 			require.NoError(t, r.Err())
 			for _, rule := range c.deviate {

@@ -2,16 +2,45 @@ package explore
 
 import "github.com/retrykit/retrykit/propertytest/verdict"
 
-// Violates looks for a violation of one rule and stops when it has found one;
-// nil if there is none.
-func Violates(s Subject, o Options, rule string) *Failure {
-	c := newSearch(s, o.withDefaults())
-	c.until = rule
-	c.all()
-	if f := c.found[rule]; f != nil && f.Level == verdict.Violation {
-		return f
+// Kills looks for a violation of one rule on each of the seeds, and stops at the
+// first it finds. It returns one failure for each seed, nil where there is none.
+// What is tried whatever the seed is tried once.
+func Kills(s Subject, o Options, rule string, seeds ...uint64) []*Failure {
+	found := make([]*Failure, len(seeds))
+	look := func(seed uint64, run func(c *search)) *Failure {
+		o.Seed = seed
+		c := newSearch(s, o.withDefaults())
+		c.until = rule
+		run(c)
+		if f := c.found[rule]; f != nil && f.Level == verdict.Violation {
+			return f
+		}
+		return nil
 	}
-	return nil
+	parts := func(drawn bool) func(c *search) {
+		return func(c *search) {
+			for _, p := range c.parts() {
+				if p.drawn == drawn && !c.over && c.tells(p) {
+					p.run()
+				}
+			}
+		}
+	}
+	var always *Failure
+	if s.delay == nil {
+		always = look(seeds[0], parts(false))
+	}
+	for i, seed := range seeds {
+		switch {
+		case always != nil:
+			found[i] = always
+		case s.delay != nil:
+			found[i] = look(seed, (*search).all)
+		default:
+			found[i] = look(seed, parts(true))
+		}
+	}
+	return found
 }
 
 // Verdicts returns the rules that a subject violates, in their order, without

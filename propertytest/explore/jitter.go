@@ -43,7 +43,9 @@ func (c *search) jitter() {
 			answers = append(answers, scripted.Transient{Hinted: true, Wait: 20 * time.Second})
 		}
 		for _, a := range answers {
-			c.clients(p, a)
+			if !c.over {
+				c.clients(p, a)
+			}
 		}
 	}
 }
