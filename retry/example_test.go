@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/fakeclock"
@@ -100,6 +102,26 @@ func ExampleParsePolicy() {
 	// Output:
 	// exp:base=200ms,cap=30s,jitter=additive,attempts=6 <nil>
 	// retry: policy: unknown key "jiter" (known: base, throttle-base, factor, cap, capped, jitter, attempts, retry-after, max-retry-after, long-retry-after, timeout, elapsed)
+}
+
+// A policy as a literal, with a value of each kind.
+func ExamplePolicy() {
+	p := retry.Policy{
+		MaxAttempts:    5,
+		Schedule:       retry.List,
+		Delays:         retry.MakeDelays(time.Second, 5*time.Second, time.Minute),
+		MaxDelay:       30 * time.Second,
+		Cap:            retry.CapAfterJitter,
+		Jitter:         retry.JitterBetween(200, 200),
+		RetryAfter:     retry.HintReplaces,
+		MaxRetryAfter:  time.Minute,
+		LongRetryAfter: retry.HintGivesUp,
+	}
+	fmt.Println(p, p.Validate())
+	fmt.Println(p.Schedule, p.Delays, p.Cap, p.Jitter, p.RetryAfter, p.LongRetryAfter)
+	// Output:
+	// list:delays=1s/5s/1m0s,cap=30s,capped=after-jitter,jitter=-20%+20%,attempts=5,max-retry-after=1m0s,long-retry-after=give-up <nil>
+	// list 1s/5s/1m0s after-jitter -20%+20% replace give-up
 }
 
 func ExamplePolicyError() {
@@ -268,4 +290,40 @@ func ExampleUsage_Add() {
 	u := retry.Usage{InputTokens: 100, OutputTokens: 20}
 	fmt.Println(u.Add(u).OutputTokens)
 	// Output: 40
+}
+
+// body is what a refusal left unread.
+type body struct {
+	statusError
+	text io.ReadCloser
+	done func()
+}
+
+func (b *body) Hold(release func()) { b.done = release }
+
+func (b *body) Discard() {
+	fmt.Println("discarded before the wait")
+	b.text.Close()
+	if b.done != nil {
+		b.done()
+	}
+}
+
+// An error that carries the unread body of a refusal is told when another
+// attempt replaces it. The last one is the caller's.
+func ExampleLeftover() {
+	refusal := func() *body {
+		return &body{statusError: statusError{code: 503}, text: io.NopCloser(strings.NewReader("busy"))}
+	}
+	var _ retry.Leftover = refusal()
+	r, err := retry.New(retry.Config{Policy: retry.Policy{MaxAttempts: 2}})
+	if err != nil {
+		panic(err)
+	}
+	_, err = retry.Do(context.Background(), r, func(context.Context) (int, error) { return 0, refusal() })
+	text, _ := io.ReadAll(err.(*body).text)
+	fmt.Printf("%v: %s\n", err, text)
+	// Output:
+	// discarded before the wait
+	// status 503: busy
 }

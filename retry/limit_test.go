@@ -2,12 +2,14 @@ package retry_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -686,4 +688,54 @@ func ExampleThrottler() {
 	}
 	fmt.Println(sent < 20)
 	// Output: true
+}
+
+// A limit of one's own: a switch for the operator.
+func ExampleLimit() {
+	off := &retriesOff{}
+	var limit retry.Limit = off
+	r, err := retry.New(retry.Config{Policy: retry.Policy{MaxAttempts: 9}, Limit: limit})
+	if err != nil {
+		panic(err)
+	}
+	call := func() (attempts int) {
+		_, _ = retry.Do(context.Background(), r, func(context.Context) (int, error) {
+			attempts++
+			return 0, &statusError{code: 503}
+		})
+		return attempts
+	}
+	fmt.Println(call())
+	off.Store(true)
+	fmt.Println(call())
+	// Output:
+	// 9
+	// 1
+}
+
+type retriesOff struct{ atomic.Bool }
+
+func (o *retriesOff) Allow(_ time.Time, number int, _ retry.Classification) (retry.Permit, bool) {
+	return 0, number == 1 || !o.Load()
+}
+func (*retriesOff) Report(time.Time, retry.Permit, bool, retry.Classification) {}
+func (*retriesOff) Abandon(time.Time, retry.Permit)                            {}
+
+func ExampleRefusedError() {
+	circuit, err := retry.NewCircuit(retry.Breaker{Failures: 1, OpenFor: time.Minute})
+	if err != nil {
+		panic(err)
+	}
+	r, err := retry.New(retry.Config{Policy: retry.Policy{MaxAttempts: 1}, Limit: circuit})
+	if err != nil {
+		panic(err)
+	}
+	for range 2 {
+		_, err = retry.Do(context.Background(), r, func(context.Context) (int, error) { return 0, &statusError{code: 503} })
+		var refused *retry.RefusedError
+		fmt.Println(errors.As(err, &refused), err)
+	}
+	// Output:
+	// false status 503
+	// true retry: refused before the first attempt by a limit (*retry.Circuit)
 }

@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -140,6 +141,18 @@ func ExamplePacer_Wait() {
 	// Output:
 	// <nil>
 	// retry: not sent: waited 30s, the most there is, for requests (1 per 1m0s)
+}
+
+// An attempt that its pacer did not let go was never sent.
+func ExampleQueueError() {
+	pacer, err := retry.NewPacer(retry.Pace{Tokens: retry.Rate{Limit: 1000, Per: time.Minute}})
+	if err != nil {
+		panic(err)
+	}
+	_, err = pacer.Wait(context.Background(), nil, 5000)
+	var queue *retry.QueueError
+	fmt.Println(errors.As(err, &queue), queue.TooLarge, retry.Classify(err))
+	// Output: true true permanent
 }
 
 // A simulation has its own time and no goroutines.

@@ -235,3 +235,160 @@ func ExampleFormatFile() {
 	// -- a.retry --
 	// ok
 }
+
+// Every answer that a turn can give.
+func ExampleAnswer() {
+	for _, turn := range must("transient:50; permanent: bad auth; 429 retry-after=1s; reset; hang; ok").Turns {
+		switch a := turn.Answer.(type) {
+		case scripted.Transient:
+			fmt.Println("refused, come back after", a.Wait)
+		case scripted.Permanent:
+			fmt.Println("refused for good:", a.Reason)
+		case scripted.Status:
+			fmt.Println("status", a.Status, a.Header)
+		case scripted.Reset:
+			fmt.Println("no connection")
+		case scripted.Hang:
+			fmt.Println("no answer")
+		case scripted.Stream:
+			fmt.Println("a stream")
+		}
+	}
+	// Output:
+	// refused, come back after 50ms
+	// refused for good: bad auth
+	// status 429 [{retry-after 1}]
+	// no connection
+	// no answer
+	// a stream
+}
+
+// Every item that a stream can have.
+func ExampleItem() {
+	stream := must("ok \"a\" pause 1s reasoning(\"hm\") redacted \"eA==\" interleaved(tool x() tool y()) tool z()").Turns[0].Answer.(scripted.Stream)
+	for _, item := range stream.Items {
+		switch x := item.(type) {
+		case scripted.Text:
+			fmt.Printf("text %q\n", string(x))
+		case scripted.Pause:
+			fmt.Println("nothing for", time.Duration(x))
+		case scripted.Reasoning:
+			fmt.Println("reasoning in", len(x.Parts), "part")
+		case scripted.Redacted:
+			fmt.Println("reasoning, encrypted:", string(x))
+		case scripted.Interleaved:
+			fmt.Println(len(x), "tool calls at once")
+		case scripted.Tool:
+			fmt.Println("tool call", x.Name)
+		}
+	}
+	// Output:
+	// text "a"
+	// nothing for 1s
+	// reasoning in 1 part
+	// reasoning, encrypted: eA==
+	// 2 tool calls at once
+	// tool call z
+}
+
+// Every way in which a stream can end.
+func ExampleEnding() {
+	for _, turn := range must("ok finish max_tokens; ok cut; ok eof; ok stall; ok transient").Turns {
+		switch end := turn.Answer.(scripted.Stream).End.(type) {
+		case scripted.Finish:
+			fmt.Println("complete:", end.Reason)
+		case scripted.Cut:
+			fmt.Println("the connection is lost")
+		case scripted.EOF:
+			fmt.Println("the end, too early")
+		case scripted.Stall:
+			fmt.Println("nothing more, not even the end")
+		case scripted.Transient:
+			fmt.Println("a mid-stream error")
+		}
+	}
+	// Output:
+	// complete: max_tokens
+	// the connection is lost
+	// the end, too early
+	// nothing more, not even the end
+	// a mid-stream error
+}
+
+// Two parallel callers, one of them with a block for each call.
+func ExampleLane() {
+	s := must(`
+		lane "research" when model=gpt-4o { 429; ok }  # it is asked twice
+		lane "writing" when path=/v1/messages {
+			call { transient; ok; expect attempts == 2 }
+			call { ok }
+		}`)
+	for _, lane := range s.Lanes {
+		fmt.Println(lane.Name, lane.When[0].Name, len(lane.Turns), "turns,", len(lane.Blocks), "calls")
+		for _, block := range lane.Blocks {
+			fmt.Println("  line", block.Pos.Line, len(block.Turns), "turns,", len(block.Expects), "expected")
+		}
+	}
+	fmt.Println(s.Comments[0].Text)
+	player := scripted.NewPlayer(s)
+	taken, err := player.Take(scripted.Request{Path: "/v1/messages", Call: 1})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(taken.Lane, "call", taken.Block, taken.Turn)
+	_, err = player.Take(scripted.Request{Model: "gpt-5"})
+	var lost *scripted.NoLaneError
+	fmt.Println(errors.As(err, &lost), lost.Request, len(lost.Lanes))
+	// Output:
+	// research model 2 turns, 0 calls
+	// writing path 0 turns, 2 calls
+	//   line 4 2 turns, 1 expected
+	//   line 5 1 turns, 0 expected
+	// # it is asked twice
+	// writing call 1 transient
+	// true model=gpt-5 path="" 2
+}
+
+// A fleet is a list of statements; package simulate knows what they mean.
+func ExampleDecl() {
+	s := must("fleet for=10m; arrive poisson rate=280/s; server rate=300/s queue=1000")
+	for _, d := range s.Decls {
+		fmt.Println(strings.TrimSpace(d.Word + " " + d.Kind))
+		for _, a := range d.Args {
+			fmt.Println("  ", a.Key, a.Text, a.Values)
+		}
+	}
+	// Output:
+	// fleet
+	//    for 10m [600000000000]
+	// arrive poisson
+	//    rate 280/s [0 280000000 0]
+	// server
+	//    rate 300/s [300000000]
+	//    queue 1000 [1000]
+}
+
+// A hang on a clock that moves by itself ends, after a year.
+func ExampleHungError() {
+	model := scripted.NewModel(must("hang"))
+	model.Clock = fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	err := model.Do(context.Background())
+	var hung *scripted.HungError
+	fmt.Println(errors.As(err, &hung), err)
+	// Output:
+	// true scripted: nothing ended the hang in 365 days (a timeout or a cancel would)
+}
+
+// All mistakes are told at once.
+func ExampleSyntaxErrors() {
+	_, err := scripted.Parse("x.retry", "transeint\nok \"a\" afer 2s\n")
+	var all scripted.SyntaxErrors
+	if errors.As(err, &all) {
+		for _, e := range all {
+			fmt.Println(e.Pos.Line, e.Pos.Col, e.Msg)
+		}
+	}
+	// Output:
+	// 1 1 unknown word "transeint" (did you mean "transient"?)
+	// 2 8 unknown word "afer" in a stream (did you mean "after"?)
+}

@@ -603,6 +603,30 @@ func ExampleTransport() {
 	// Output: 200 after 21s
 }
 
+// What the server had said before the caller stopped waiting.
+func ExampleStatusError() {
+	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})
+	ctx, cancel := fakeclock.WithTimeout(context.Background(), clock, 10*time.Second)
+	defer cancel()
+	tr, err := retryhttp.New(retryhttp.Config{
+		Base:  &server{clock: clock, answers: []any{answer(429, "Retry-After", "60")}},
+		Retry: retry.Config{Policy: retry.Policy{MaxAttempts: 5}, Clock: clock},
+	})
+	if err != nil {
+		panic(err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		panic(err)
+	}
+	_, err = tr.RoundTrip(req)
+	var status *retryhttp.StatusError
+	if errors.As(err, &status) {
+		fmt.Println(status.StatusCode, status.Header.Get("Retry-After"), clock.Elapsed())
+	}
+	// Output: 429 60 0s
+}
+
 // A recorder in production sees what the server said, and nothing secret.
 func TestAnswerForATrace(t *testing.T) {
 	clock := fakeclock.New(fakeclock.Config{Mode: fakeclock.Auto})

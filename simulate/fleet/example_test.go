@@ -134,3 +134,67 @@ func ExampleChange() {
 	// people true
 	// batch false
 }
+
+// Where the attempts of clients that share a budget ended, what their tokens
+// cost, and a step of the series.
+func ExampleGroupResult_Binding() {
+	budget := retry.PerSuccessBudget(10*retry.Token, retry.Token/10)
+	sc := fleet.Scenario{
+		Horizon:  time.Minute,
+		Interval: 10 * time.Second,
+		Groups: []fleet.Group{{
+			Arrivals:  []fleet.Arrival{{Kind: fleet.Poisson, Steps: []fleet.Step{{Rate: 100 * fleet.PerSecond}}}},
+			Policy:    retry.Policy{MaxAttempts: 3, BaseDelay: time.Second},
+			Limit:     fleet.Limit{Budget: &budget, Scope: fleet.PerClient},
+			TokensIn:  fleet.Count{Low: 1000, High: 2000},
+			TokensOut: fleet.Count{Low: 300, High: 300},
+		}},
+		Limiters: []fleet.Limiter{{Kind: fleet.TokenBucket, Limit: 50, Window: time.Second, Key: fleet.ByAll}},
+		Prices:   fleet.Prices{In: 3_000_000, Out: 15_000_000},
+		Recovery: fleet.Recovery{Share: fleet.Whole / 2, Window: time.Second},
+	}
+	r, err := fleet.Run(context.Background(), sc, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bound, _, attempts := r.Groups[0].Binding()
+	var all fleet.Counts
+	for _, step := range r.Series {
+		all.Add(step.Counts)
+	}
+	fmt.Println(bound, attempts, all.Succeeded, all.Cost/1e12)
+	// Output:
+	// limit 3303 3047 27
+}
+
+// The kind of a distribution can be asked for.
+func ExampleDistKind() {
+	d := fleet.Exponential(time.Second)
+	fmt.Println(d.Kind == fleet.IsExponential)
+	// Output:
+	// true
+}
+
+// Replaying what a service has seen.
+func ExampleRecord() {
+	log := []fleet.Record{{At: 0, In: 100, Out: 10, Answered: true}, {At: time.Second, Session: 1, In: 100, Out: 10, Answered: true}}
+	sc := fleet.Scenario{
+		Horizon: 10 * time.Second,
+		Groups:  []fleet.Group{{Policy: retry.Policy{MaxAttempts: 1}, Arrivals: []fleet.Arrival{{Kind: fleet.Recorded, Log: log}}}},
+	}
+	r, err := fleet.Run(context.Background(), sc, 1)
+	fmt.Println(r.Total.Succeeded, err)
+	// Output:
+	// 2 <nil>
+}
+
+// A sum of products that no queue is too long for.
+func ExampleArea() {
+	var waiting fleet.Area // requests times nanoseconds
+	waiting.Add(10, uint64(time.Minute))
+	waiting.Add(20, uint64(time.Minute))
+	fmt.Println(waiting.Over(2*time.Minute)/1e6, "requests wait on the average")
+	// Output:
+	// 15 requests wait on the average
+}
