@@ -59,6 +59,8 @@ var rooms = []room{
 		why: "the engine knows the decision and the limits, and neither scripts nor clocks"},
 	{folder: "simulate", ours: []string{"retry", "retry/", "fakeclock", "scripted", "propertytest/verdict", "simulate/fleet"}, theirs: []string{clockwork, "gonum.org/v1/gonum/"},
 		why: "calls the production decision and no copy of it"},
+	{folder: "docs/schema",
+		why: "the schemas as data, for the command to print"},
 	{folder: "propertytest/explore", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/wire", "simulate", "propertytest/verdict"}, theirs: []string{clockwork},
 		why: "the command fuzzes without rapid and testing"},
 	{folder: "propertytest/faults", ours: []string{"retry", "fakeclock", "scripted", "propertytest/verdict", "propertytest/explore"}, theirs: []string{clockwork},
@@ -66,8 +68,8 @@ var rooms = []room{
 	{folder: "propertytest", ours: []string{"retry", "retry/", "fakeclock", "fakeclock/", "scripted", "scripted/", "simulate", "propertytest/"},
 		theirs: []string{clockwork, rapid, testify}, std: []string{"testing", "net/http"},
 		why: "the only room with rapid in it, whose flags a command must not inherit"},
-	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "propertytest/faults", "cmd/retrysim/internal/"},
-		theirs: []string{clockwork, "github.com/spf13/", "github.com/rogpeppe/go-internal/diff", "golang.org/x/mod/modfile", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}, std: []string{"net/http"},
+	{folder: "cmd/retrysim", ours: []string{"retry", "retry/", "fakeclock", "scripted", "scripted/", "simulate", "simulate/", "propertytest/verdict", "propertytest/explore", "propertytest/faults", "docs/schema", "cmd/retrysim/internal/"},
+		theirs: []string{clockwork, "github.com/spf13/", "github.com/rogpeppe/go-internal/diff", "github.com/rogpeppe/go-internal/txtar", "golang.org/x/mod/modfile"}, std: []string{"net/http"},
 		why: "the command is a program, not a test"},
 	{folder: "cmd/retrysim/internal/tty", theirs: []string{"golang.org/x/term"},
 		why: "knows terminals, and nothing of retries"},
@@ -124,6 +126,7 @@ var exempt = map[string]string{
 	"fakeclock/watchdog.go":      "time: the watchdog of stalls runs when virtual time does not",
 
 	"cmd/retrysim/serve.go":    "time: the one command that takes real time",
+	"cmd/retrysim/number.go":   "rand: the seed of who asks for a random one, which is printed",
 	"cmd/retrysim/progress.go": "time: progress is for a person who waits for real",
 
 	"propertytest/explore/wall.go": "time: whether a subject sleeps for real is seen on the real clock",

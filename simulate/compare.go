@@ -57,7 +57,8 @@ type Standing struct {
 	Recovered Proportion      // of the runs with a fault to recover from
 	Collapsed Proportion
 	// DominatedBy names the first candidate that is better in successes,
-	// amplification or p99 and worse in none of them; "" if there is none.
+	// amplification or the time within which 99 % of all calls succeed, and worse
+	// in none of them; "" if there is none.
 	DominatedBy string
 }
 
@@ -69,11 +70,31 @@ type Metric struct {
 	Difference Difference
 }
 
-// deciding are the subjects by which one candidate dominates another.
-var deciding = []scripted.Subject{scripted.SubjectSuccesses, scripted.SubjectAmplification, scripted.SubjectP99}
+// deciding are the numbers by which one candidate dominates another, and which
+// way each is good.
+var deciding = []struct {
+	of     func(*fleet.Result) (int64, bool)
+	higher bool
+}{
+	{func(r *fleet.Result) (int64, bool) { return Measured(r, scripted.SubjectSuccesses) }, true},
+	{func(r *fleet.Result) (int64, bool) { return Measured(r, scripted.SubjectAmplification) }, false},
+	{p99OfAll, false},
+}
 
-// higherIsBetter says which way a subject is good.
-func higherIsBetter(s scripted.Subject) bool { return s == scripted.SubjectSuccesses }
+// p99OfAll is the time within which 99 % of the calls that ended succeeded; if
+// fewer did, as long as the run. The p99 of those that succeed alone would praise
+// who gives up on the slow ones.
+func p99OfAll(r *fleet.Result) (int64, bool) {
+	ended := r.Total.Succeeded + r.Total.GaveUp()
+	if ended == 0 {
+		return 0, false
+	}
+	needed := times(ended, 990_000)
+	if r.Total.Succeeded < needed {
+		return int64(r.Horizon), true
+	}
+	return int64(r.Latency().Quantile(fleet.Ratio(needed, r.Total.Succeeded))), true
+}
 
 // Compare runs a scenario with each candidate, 20 times unless the options say
 // otherwise, on common random numbers: in a run all of them meet the same
@@ -162,15 +183,15 @@ func (c *Comparison) dominance() {
 // from a single run, decides nothing.
 func dominates(a, b []*fleet.Result) bool {
 	better := false
-	for _, subject := range deciding {
-		d := Differ(subject, a, b)
+	for _, number := range deciding {
+		d := DifferBy(number.of, a, b)
 		if !d.Clear() {
 			if d.N < 2 {
 				return false
 			}
 			continue
 		}
-		if (d.Mean > 0) != higherIsBetter(subject) {
+		if (d.Mean > 0) != number.higher {
 			return false
 		}
 		better = true

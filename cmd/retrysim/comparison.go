@@ -269,7 +269,7 @@ type (
 		Recovered   int                     `json:"recovered"`
 		Faulty      int                     `json:"faulty"`
 		Collapsed   proportion              `json:"collapsed"`
-		DominatedBy *string                 `json:"dominated_by"` // better in success, load or p99 and worse in none; null: none is
+		DominatedBy *string                 `json:"dominated_by"` // better in something and worse in nothing; null: nobody is
 		Series      []fleetInterval         `json:"series"`       // of the first seed
 	}
 )

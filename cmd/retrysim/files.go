@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retrykit/retrykit/scripted"
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/spf13/cobra"
 )
 
@@ -106,4 +108,53 @@ func readFile(c *cobra.Command, file string) (name, text string, err error) {
 		file = "<stdin>"
 	}
 	return file, string(b), err
+}
+
+// inArchive stands between the name of an archive and that of a file in it.
+const inArchive = ".txtar:"
+
+// readScript is readFile of a script, which may stand in a txtar archive:
+// calls.txtar:refused.retry, or calls.txtar if it holds no other. The text then
+// begins with an empty line for each line of the archive before it, so that
+// places are those in the archive.
+func readScript(c *cobra.Command, file string) (name, text string, err error) {
+	archive, member, named := strings.Cut(file, inArchive)
+	if named {
+		archive += strings.TrimSuffix(inArchive, ":")
+	}
+	if file == stdin || filepath.Ext(archive) != ".txtar" {
+		return readFile(c, file)
+	}
+	b, err := readText(c, archive)
+	if err != nil {
+		return file, "", err
+	}
+	var members []string
+	parsed := txtar.Parse(b)
+	at := strings.Count(string(parsed.Comment), "\n")
+	for _, f := range parsed.Files {
+		at++ // the line with its name
+		if filepath.Ext(f.Name) == ".retry" {
+			members = append(members, f.Name)
+			if f.Name == member || !named {
+				text = strings.Repeat("\n", at) + string(f.Data)
+			}
+		}
+		at += strings.Count(string(f.Data), "\n")
+	}
+	name = archive + ":" + member
+	switch {
+	case len(members) == 0:
+		return name, "", fmt.Errorf("%s: %w", archive, scripted.ErrNoScript)
+	case named && text == "":
+		if near, ok := scripted.Nearest(member, members); ok {
+			return name, "", fmt.Errorf("%s holds no script %q (did you mean %s?)", archive, member, near)
+		}
+		return name, "", fmt.Errorf("%s holds no script %q (it has %s)", archive, member, strings.Join(members, ", "))
+	case !named && len(members) > 1:
+		return name, "", fmt.Errorf("%s holds %d scripts: name one, such as %s:%s (or play all: retrysim check %[1]s)", archive, len(members), archive, members[0])
+	case !named:
+		name += members[0]
+	}
+	return name, text, nil
 }

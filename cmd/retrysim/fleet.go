@@ -55,8 +55,8 @@ is 1 if an expectation of the scenario fails.`,
 		RunE:              func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
 	c.Flags().StringVarP(&f.policy, "policy", "p", "", "let the clients do this instead (a policy, or scenario,KEY=VALUE; +budget=10%)")
-	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "use this seed, not the scenario's")
-	c.Flags().IntVar(&f.runs, "runs", 1, "run so many times, with the seeds from the first on (--find: 20 times)")
+	addSeed(c, &f.seed, "use this seed, not the scenario's")
+	addCount(c, &f.runs, "runs", 1, "run so many times, with the seeds from the first on (--find: 20 times)")
 	c.Flags().StringVar(&f.find, "find", "", "find a value: NAME or NAME=LOW..HIGH, such as fault.duration, server.queue or load")
 	c.Flags().StringVar(&f.while, "while", "", "with --find: the condition, such as 'recovery <= 60s'")
 	c.Flags().StringVar(&f.overlay, "overlay", "", "lay a file of measured series over the simulated ones")
@@ -169,7 +169,7 @@ func newFleetInput(name, text string) fleetInput {
 
 // readFleet reads a scenario and makes sure that it is one.
 func readFleet(c *cobra.Command, file string) (fleetInput, error) {
-	name, text, err := readFile(c, file)
+	name, text, err := readScript(c, file)
 	if err != nil {
 		return fleetInput{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/chart"
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
+	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 	"github.com/retrykit/retrykit/simulate/fleet"
 )
@@ -355,9 +356,15 @@ func loadChart(sc fleet.Scenario, r *fleet.Result) chart.Lines {
 }
 
 func queueChart(sc fleet.Scenario, r *fleet.Result) chart.Lines {
-	return chart.Lines{Title: "Requests that wait", YLabel: "requests", Faults: faultsOf(sc), Picture: true, Lines: []chart.Line{
+	return chart.Lines{Title: "Requests that wait", YLabel: "requests", Faults: faultsOf(sc), Picture: longest(r) == 0, Lines: []chart.Line{
 		overTime("in the queue", r, func(i fleet.Interval) float64 { return float64(i.Queue) }),
 	}}
+}
+
+// longest returns the longest queue.
+func longest(r *fleet.Result) int64 {
+	n, _ := simulate.Measured(r, scripted.SubjectQueue)
+	return n
 }
 
 // latencyChart shows how long the calls that succeed take: the share of them on

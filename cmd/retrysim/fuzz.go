@@ -10,7 +10,6 @@ import (
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/tty"
 	"github.com/retrykit/retrykit/propertytest/explore"
 	"github.com/retrykit/retrykit/scripted"
-	"github.com/retrykit/retrykit/simulate"
 	"github.com/spf13/cobra"
 )
 
@@ -44,9 +43,9 @@ first. The exit status is 1 if a script was found.`,
 	}
 	c.Flags().StringArrayVarP(&f.expects, "expect", "e", nil, "a condition that must hold for every call; repeatable")
 	c.Flags().DurationVar(&f.deadline, "deadline", 0, "the callers' deadline")
-	c.Flags().IntVar(&f.runs, "runs", 20_000, "play so many scripts")
+	addCount(c, &f.runs, "runs", 20_000, "play so many scripts")
 	c.Flags().DurationVar(&f.duration, "for", 0, "play for so long instead")
-	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "the seed of what is drawn")
+	addSeed(c, &f.seed, "the seed of what is drawn")
 	c.MarkFlagsMutuallyExclusive("runs", "for")
 	f.outputFlags.add(c)
 	return c

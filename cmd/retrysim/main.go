@@ -115,10 +115,16 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().String("color", "auto", "colours: auto, always or never")
 	root.PersistentFlags().Bool("ascii", false, "no symbols beyond ASCII")
 	root.PersistentFlags().BoolP("quiet", "q", false, "no messages but errors")
+	root.PersistentFlags().String("progress", "auto", "how far long runs are, on standard error: auto, plain (a line every ten seconds) or none")
 	values(root, "color", tty.Modes...)
+	values(root, "progress", progressModes...)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		mode, _ := c.Flags().GetString("color")
-		_, err := oneOf("--color", mode, tty.Modes)
+		if _, err := oneOf("--color", mode, tty.Modes); err != nil {
+			return err
+		}
+		mode, _ = c.Flags().GetString("progress")
+		_, err := oneOf("--progress", mode, progressModes)
 		return err
 	}
 	for _, group := range []struct {
@@ -127,7 +133,7 @@ func newRoot() *cobra.Command {
 	}{
 		{"Simulate:", []*cobra.Command{newSchedule(), newRun(), newFleet(), newCompare(), newSweep(), newMerge()}},
 		{"Check:", []*cobra.Command{newCheck(), newFuzz(), newReplay(), newFmt(), newLint()}},
-		{"Other:", []*cobra.Command{newServe(), newExplain(), newInit(), newPolicies(), newImport(), newExport(), newVersion()}},
+		{"Other:", []*cobra.Command{newServe(), newExplain(), newInit(), newPolicies(), newImport(), newExport(), newSchema(), newVersion()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {
@@ -215,7 +221,7 @@ func explainFlag(c *cobra.Command, err error) error {
 // looksLike says what a value of a type of flag looks like.
 var looksLike = map[string]string{
 	"duration": "duration (such as 200ms, 1.5s or 2m)",
-	"uint64":   "whole number from 0 to 18446744073709551615",
-	"int":      "whole number",
+	"uint64":   "whole number from 0 to 18446744073709551615, nor the word random",
+	"int":      "whole number (such as 20, 10k or 1.5M)",
 	"bool":     "true or false",
 }

@@ -15,12 +15,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// progress shows a person who waits how far a simulation is: one line on
-// standard error, if that is a terminal, from half a second on, in virtual
-// time. This is the one place of the command that looks at the wall clock, and
-// nothing of it reaches a result.
+// progressModes are the values of --progress.
+var progressModes = []string{"auto", "plain", "none"}
+
+// progress shows a person who waits how far a simulation is, on standard error
+// and in virtual time: on a terminal one line, from half a second on; elsewhere,
+// as in the log of a CI job, a plain line every ten seconds. This is the one
+// place of the command that looks at the wall clock, and nothing of it reaches a
+// result.
 type progress struct {
 	out   io.Writer // nil: nobody watches
+	plain bool      // no terminal: a line of its own each time
 	style tty.Style
 	runs  int           // how many there are
 	done  int           // how many are over
@@ -37,6 +42,7 @@ type progress struct {
 const (
 	progressAfter = 500 * time.Millisecond
 	progressEvery = 100 * time.Millisecond
+	plainEvery    = 10 * time.Second
 )
 
 // interruptible returns the command's context, which ends when the user
@@ -51,8 +57,9 @@ func interruptible(c *cobra.Command) (ctx context.Context, stop func()) {
 func newProgress(c *cobra.Command, runs int, each time.Duration) *progress {
 	p := &progress{runs: runs, each: each, began: time.Now(), style: styleOf(c, c.ErrOrStderr())}
 	quiet, _ := c.Flags().GetBool("quiet")
-	if w := c.ErrOrStderr(); isTerminal(w) && !quiet {
-		p.out = w
+	mode, _ := c.Flags().GetString("progress")
+	if !quiet && mode != "none" {
+		p.out, p.plain = c.ErrOrStderr(), mode == "plain" || !isTerminal(c.ErrOrStderr())
 	}
 	return p
 }
@@ -68,11 +75,26 @@ func (p *progress) watch(ctx context.Context) context.Context {
 func (p *progress) show(now time.Time, at time.Duration, events int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Sub(p.began) < progressAfter || now.Sub(p.shown) < progressEvery {
+	p.write(now, at, events)
+}
+
+// write writes the line if it is time to.
+func (p *progress) write(now time.Time, at time.Duration, events int64) {
+	after, every := progressAfter, progressEvery
+	if p.plain {
+		after, every = plainEvery, plainEvery
+	}
+	if p.out == nil || now.Sub(p.began) < after || now.Sub(p.shown) < every {
 		return
 	}
-	p.shown, p.wrote = now, true
-	fmt.Fprintf(p.out, "\r%s\x1b[K", p.style.Text(p.line(now.Sub(p.began), at, events)))
+	p.shown = now
+	line := p.style.Text(p.line(now.Sub(p.began), at, events))
+	if p.plain {
+		fmt.Fprintf(p.out, "%s\n", line)
+		return
+	}
+	p.wrote = true
+	fmt.Fprintf(p.out, "\r%s\x1b[K", line)
 }
 
 // line says how far it is: the virtual time, a bar, the events per second and
@@ -100,6 +122,9 @@ func (p *progress) next(r *fleet.Result) {
 	defer p.mu.Unlock()
 	p.done++
 	p.past += r.Events
+	if p.out != nil {
+		p.write(time.Now(), 0, 0) // runs may be too short to tell anything
+	}
 }
 
 // clear takes the line away.

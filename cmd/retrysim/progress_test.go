@@ -30,18 +30,30 @@ func TestProgress(t *testing.T) {
 	out.Reset()
 	p.show(began.Add(599*time.Millisecond), 46*time.Second, 510_000)
 	assert.Empty(t, out.String(), "too soon after the last")
-	p.next(&fleet.Result{Events: 1_000_000})
-	p.next(&fleet.Result{Events: 1_000_000})
+	p.done, p.past = 2, 2_000_000
 	p.show(began.Add(2*time.Second), 0, 0)
 	assert.Equal(t, "\rrun 3 of 4  0s of 1m30s virtual  ██████████··········  1.0M events/s  eta 2s\x1b[K", out.String())
 	out.Reset()
 	p.clear()
 	assert.Equal(t, "\r\x1b[K", out.String())
 
-	// Who is no terminal sees nothing, not even the clearing.
+	// What is no terminal gets a plain line every ten seconds, and no clearing.
+	out.Reset()
+	p = &progress{out: &out, plain: true, runs: 1, each: 90 * time.Second, began: began}
+	p.show(began.Add(9999*time.Millisecond), 10*time.Second, 1_000_000)
+	assert.Empty(t, out.String())
+	p.show(began.Add(10*time.Second), 45*time.Second, 10_000_000)
+	p.show(began.Add(11*time.Second), 46*time.Second, 11_000_000)
+	p.show(began.Add(20*time.Second), 81*time.Second, 20_000_000)
+	p.clear()
+	assert.Equal(t, "45s of 1m30s virtual  ██████████··········  1.0M events/s  eta 10s\n1m21s of 1m30s virtual  ██████████████████··  1.0M events/s  eta 2s\n", out.String())
+
+	// With --progress none, or --quiet, nobody sees anything.
 	var none progress
 	none.clear()
+	none.next(&fleet.Result{Events: 5})
 	assert.Equal(t, t.Context(), none.watch(t.Context()))
+	assert.Equal(t, 1, none.done)
 }
 
 const long = `fleet for=10000h every=1h

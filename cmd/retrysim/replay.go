@@ -48,9 +48,9 @@ The exit status is 1 if anything came out otherwise.`,
 		RunE:              func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
 	c.Flags().StringVarP(&f.policy, "policy", "p", "", "play under this policy instead")
-	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "play with this seed instead")
+	addSeed(c, &f.seed, "play with this seed instead")
 	c.Flags().StringVar(&f.script, "script", "", "the file of the script that a trace came from")
-	c.Flags().IntVar(&f.context, "context", 3, "show so many events before the difference")
+	addCount(c, &f.context, "context", 3, "show so many events before the difference")
 	f.outputFlags.add(c)
 	complete(c, "policy", completePolicies)
 	return c

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 )
@@ -99,7 +98,7 @@ func suite(r *simulate.Report) junitSuite {
 		return s
 	}
 	s.Properties = &junitProperties{[]junitProperty{
-		{"policy", r.Policy.String()}, {"seed", fmt.Sprint(r.Seed)}, {"virtual_ns", fmt.Sprint(int64(lasted(r.Trace)))},
+		{"policy", r.Policy.String()}, {"seed", fmt.Sprint(r.Seed)}, {"virtual_ns", fmt.Sprint(int64(virtual(r)))},
 	}}
 	for _, e := range r.Checks {
 		c := junitCase{Name: fmt.Sprintf("%s (line %d)", e.Expect, e.Pos.Line)}
@@ -111,12 +110,19 @@ func suite(r *simulate.Report) junitSuite {
 	return s
 }
 
-// lasted returns the time of a trace's last event.
-func lasted(events trace.Trace) time.Duration {
-	if len(events) == 0 {
-		return 0
+// virtual returns how much virtual time a report is about: of a fleet that of
+// its runs together, else the time of the trace's last event.
+func virtual(r *simulate.Report) (d time.Duration) {
+	if r.Fleet != nil {
+		for _, run := range r.Fleet.Runs {
+			d += run.Horizon
+		}
+		return d
 	}
-	return events[len(events)-1].At
+	if n := len(r.Trace); n > 0 {
+		d = r.Trace[n-1].At
+	}
+	return d
 }
 
 func (s *junitSuite) add(c junitCase, file string) {

@@ -26,6 +26,7 @@ attempt by attempt. The exit status is 1 if an expectation of the script fails o
 script is used up, else 0, whatever the outcome.`,
 		Example: `  retrysim run examples/overloaded.retry
   retrysim run examples/ratelimit.retry --policy exp:base=200ms,cap=5s,jitter=none,attempts=6
+  retrysim run calls.txtar:refused.retry             # of an archive
   retrysim run --script 'transient:50; ok "hi"'
   echo 'transient x9' | retrysim run - -f jsonl     # the trace, an event a line
   retrysim run examples/overloaded.retry -o call.html -o call.svg`,
@@ -34,7 +35,7 @@ script is used up, else 0, whatever the outcome.`,
 		RunE:              func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	c.Flags().StringVarP(&f.policy, "policy", "p", "", "use this policy, not the script's (such as exp:base=1s,cap=30s,attempts=3)")
-	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "use this seed of the jitter, not the script's")
+	addSeed(c, &f.seed, "use this seed of the jitter, not the script's")
 	c.Flags().StringVar(&f.script, "script", "", "play this text instead of a file")
 	f.outputFlags.add(c)
 	complete(c, "policy", completePolicies)
@@ -106,7 +107,7 @@ func (f *runFlags) read(c *cobra.Command, args []string) (in runInput, origin []
 	case len(args) == 0:
 		return in, nil, fmt.Errorf("run: no script (name a file, - for standard input, or --script 'transient:50; ok \"hi\"')")
 	}
-	name, text, err := readFile(c, args[0])
+	name, text, err := readScript(c, args[0])
 	return newRunInput(name, text), []string{"run", args[0]}, err
 }
 

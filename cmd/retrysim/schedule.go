@@ -50,9 +50,9 @@ A policy is a name, a text, a file with such a text, or a file of another system
 	c.Flags().DurationVar(&f.took, "took", 0, "let each attempt take this long to fail")
 	c.Flags().DurationVar(&f.retryAfter, "retry-after", 0, "let each failure come with this Retry-After")
 	c.Flags().BoolVar(&f.throttled, "throttled", false, "let each failure be a throttling error, such as a 429")
-	c.Flags().IntVar(&f.attempts, "attempts", 0, "work out so many attempts at most (default all, or 50 of a policy without a limit)")
-	c.Flags().IntVar(&f.runs, "runs", simulate.DefaultRuns, "draw so many calls where there is no closed form")
-	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "the seed of the draws")
+	addCount(c, &f.attempts, "attempts", 0, "work out so many attempts at most (default all, or 50 of a policy without a limit)")
+	addCount(c, &f.runs, "runs", simulate.DefaultRuns, "draw so many calls where there is no closed form")
+	addSeed(c, &f.seed, "the seed of the draws")
 	f.outputFlags.add(c)
 	complete(c, "over", completePolicies)
 	return c

@@ -53,10 +53,10 @@ retrysim merge puts together. However it is split, the result has the same bytes
 	}
 	c.Flags().StringArrayVarP(&f.policies, "policy", "p", nil, "a policy: [NAME=]POLICY, or scenario,KEY=VALUE; +budget=10%; repeatable (default the scenario's own)")
 	c.Flags().StringVar(&f.load, "load", "20%..120%", "from which to which share of the scenario's load")
-	c.Flags().IntVar(&f.steps, "steps", 11, "so many loads, both ends included")
+	addCount(c, &f.steps, "steps", 11, "so many loads, both ends included")
 	c.Flags().StringArrayVar(&f.vary, "vary", nil, "another number than the load: NAME=VALUE,VALUE,...; repeatable")
-	c.Flags().IntVar(&f.runs, "runs", 3, "run each so many times, each time with another seed")
-	c.Flags().Uint64Var(&f.seed, "seed", simulate.DefaultSeed, "what the seeds of the runs are made from")
+	addCount(c, &f.runs, "runs", 3, "run each so many times, each time with another seed")
+	addSeed(c, &f.seed, "what the seeds of the runs are made from")
 	c.Flags().StringVar(&f.shard, "shard", "", "run this part only: I/N, from 1/N to N/N")
 	c.Flags().BoolVar(&f.staircase, "staircase", false, "let the load climb and go down again in one run")
 	c.Flags().DurationVar(&f.hold, "hold", time.Minute, "how long a step of the staircase lasts")

@@ -119,6 +119,61 @@ addEventListener('load', function () { setTimeout(function () {
 }, 500); });
 </script>`
 
+// act is put at the end of a page. It presses the button, with a clipboard and
+// without one, and then makes the rules for print those of the screen.
+const act = `<script>
+addEventListener('load', function () { setTimeout(async function () {
+  var copied = [], found = [], button = document.getElementById('copy'), code = document.getElementById('command').textContent;
+  var wait = function () { return new Promise(function (done) { setTimeout(done, 50); }); };
+  function clipboard(write) { Object.defineProperty(navigator, 'clipboard', { value: write && { writeText: write }, configurable: true }); }
+  found.push(!button.hidden);
+  clipboard(function (text) { copied.push(text); return Promise.resolve(); });
+  button.click(); await wait();
+  found.push(copied.length === 1 && copied[0] === code, button.textContent);
+  clipboard(function () { return Promise.reject(new Error('not allowed')); });
+  getSelection().removeAllRanges(); button.click(); await wait();
+  found.push(String(getSelection()) === code);
+  clipboard(undefined);
+  getSelection().removeAllRanges(); button.click(); await wait();
+  found.push(String(getSelection()) === code);
+  Array.from(document.styleSheets).forEach(function (sheet) { Array.from(sheet.cssRules).forEach(function (rule) {
+    if (rule.media && rule.media.mediaText === 'print') { rule.media.mediaText = 'all'; }
+  }); });
+  await wait();
+  var shown = function (e) { return getComputedStyle(e).display !== 'none'; };
+  var all = function (what) { return Array.from(document.querySelectorAll(what)); };
+  found.push(all('.live').every(function (e) { return !shown(e); }), all('.still.wide').every(shown), !all('.still.narrow').some(shown), !all('button').some(shown), shown(document.getElementById('command')));
+  found.push(getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor);
+  document.title = 'act|' + found.join('|');
+}, 300); });
+</script>`
+
+// The button copies the command, or selects it where there is no clipboard; and
+// on paper there are the still pictures, black on white also for who reads in the
+// dark, and no buttons.
+func TestPageButtonAndPrint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser takes seconds; leave out -short")
+	}
+	b := newBrowser(t)
+	page, err := full().HTML()
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "page.html")
+	require.NoError(t, os.WriteFile(file, append(page, act...), 0o666))
+	dom, console := b.dump(t, file, 1400, "--blink-settings=preferredColorScheme=0")
+	assert.Empty(t, console)
+	assert.Equal(t, "act|true|true|Copied|true|true|true|true|true|true|true|rgb(0, 0, 0)|rgb(255, 255, 255)", titleOf(dom))
+
+	paper := filepath.Join(filepath.Dir(file), "page.pdf")
+	c := exec.Command(b.path, append(append([]string{}, b.flags...), "--no-pdf-header-footer", "--print-to-pdf="+paper, "file://"+file)...)
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	pdf, err := os.ReadFile(paper)
+	require.NoError(t, err)
+	assert.True(t, bytes.HasPrefix(pdf, []byte("%PDF-")))
+	assert.NotZero(t, bytes.Count(pdf, []byte("/Type /Page\n")), "there are pages")
+}
+
 // In a real browser, wide and narrow, light and dark, with scripts and without:
 // the page renders, complains about nothing, asks nobody, and can be read.
 func TestPageInABrowser(t *testing.T) {
