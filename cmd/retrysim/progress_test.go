@@ -73,12 +73,15 @@ func TestInterrupt(t *testing.T) {
 		{[]string{"compare", file, "-p", "off", "-p", "default"}, ""}, // nothing is finished
 		{[]string{"sweep", file}, ""},
 		{[]string{"sweep", file, "--shard", "1/2"}, ""},
+		{[]string{"sweep", file, "--staircase"}, ""},
+		{[]string{"fleet", file, "--runs", "5"}, "Interrupted at "},
+		{[]string{"fleet", file, "--find", "load", "--while", "successes > 99%"}, ""},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var out, msg bytes.Buffer
 		done := make(chan int)
-		go func() { done <- runContext(ctx, tt.args, nil, &out, &msg) }()
-		for range 1000 {
+		go func() { done <- runContext(ctx, append(tt.args, "--progress", "none"), nil, &out, &msg) }()
+		for range 20 { // each may wait for a run that has the processor
 			runtime.Gosched()
 		}
 		cancel()
