@@ -53,7 +53,8 @@
 //
 // # Limits and pacing
 //
-// A [Limit] refuses: a [Bucket] of retries, a [Circuit], a [Throttler]. A
+// A [Limit] refuses: a [Bucket] of retries, a [Circuit], a [RateCircuit],
+// a [Throttler]. A
 // [Pacer] makes wait: it lets attempts go when their turn comes, by [Paced] or
 // [Pacer.Wait]. Each has the scope of whatever holds it, from one call to all
 // of a process.

@@ -266,6 +266,15 @@ func TestInvalidLimits(t *testing.T) {
 		_, err := retry.NewCircuit(b)
 		assert.EqualError(t, err, want)
 	}
+	for want, b := range map[string]retry.RateBreaker{
+		"retry: rate breaker: Share is 0, outside (0, 1]":      {Of: 1},
+		"retry: rate breaker: Share is 1.001, outside (0, 1]":  {Share: 1001, Of: 1},
+		"retry: rate breaker: Of is 0, outside 1 to 10000":     {Share: 1},
+		"retry: rate breaker: Of is 10001, outside 1 to 10000": {Share: retry.Token, Of: 10_001},
+	} {
+		_, err := retry.NewRateCircuit(b)
+		assert.EqualError(t, err, want)
+	}
 	for want, th := range map[string]retry.Throttle{
 		"retry: throttle: Multiplier is 0.999, outside 1 to 1000":           {Multiplier: 999, Window: time.Minute},
 		"retry: throttle: no source of words (use Seeded(seed, client)(0))": {Multiplier: retry.Token, Window: time.Minute},

@@ -164,6 +164,7 @@
 //	budget ratio share=10% window=10s
 //	budget finagle ttl=10s share=20% floor=10
 //	budget grpc max=10 ratio=0.1
+//	budget failure-rate share=10% of=100    # retries while fewer of the last attempts failed
 //	budget aws                    # or aws-legacy, none
 //	breaker failures=5 open=30s probes=1
 //	throttle k=2 window=2m

@@ -139,6 +139,7 @@ var forms = func() []form {
 			{"budget", "ratio", shared(need(arg("share", readShare, "10%")), arg("window", readTime, "10s")), where},
 			{"budget", "finagle", shared(arg("ttl", readTime, "10s"), arg("share", readShare, "20%"), arg("floor", readCount, "10")), where},
 			{"budget", "grpc", shared(need(arg("max", readAmount, "10")), need(arg("ratio", readAmount, "0.1"))), where},
+			{"budget", "failure-rate", shared(need(arg("share", readShare, "10%")), arg("of", readCount, "100")), where},
 			{"budget", "aws", shared(), where},
 			{"budget", "aws-legacy", shared(), where},
 			{"budget", "none", shared(), where},

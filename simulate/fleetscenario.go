@@ -359,6 +359,9 @@ func (b *builder) limit(d *scripted.Decl) fleet.Limit {
 	case "throttle ":
 		l.Throttle = &retry.Throttle{Multiplier: amount("k", 2*retry.Token), Window: time.Duration(value(d, "window", int64(2*time.Minute)))}
 		return l
+	case "budget failure-rate":
+		l.Rate = &retry.RateBreaker{Share: part, Of: int(value(d, "of", 100))}
+		return l
 	case "budget none":
 		return fleet.Limit{}
 	case "budget per-success":

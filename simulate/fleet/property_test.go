@@ -39,7 +39,7 @@ func drawPolicy(t *rapid.T) retry.Policy {
 func drawLimit(t *rapid.T) Limit {
 	T := retry.Token
 	var l Limit
-	switch rapid.IntRange(0, 4).Draw(t, "limit") {
+	switch rapid.IntRange(0, 5).Draw(t, "limit") {
 	case 0, 1:
 		return l
 	case 2:
@@ -49,6 +49,8 @@ func drawLimit(t *rapid.T) Limit {
 		l.Breaker = &retry.Breaker{Failures: 3, OpenFor: time.Second}
 	case 4:
 		l.Throttle = &retry.Throttle{Multiplier: 2 * T, Window: 5 * time.Second}
+	case 5:
+		l.Rate = &retry.RateBreaker{Share: T / 5, Of: 10}
 	}
 	l.Scope = Scope(rapid.IntRange(0, int(PerCall)).Draw(t, "scope"))
 	l.Process = 2

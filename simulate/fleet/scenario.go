@@ -58,11 +58,12 @@ type Group struct {
 // Count is a distribution of counts: uniform in [Low, High].
 type Count struct{ Low, High int64 }
 
-// Limit is a production limit and who shares one. At most one of the three is
+// Limit is a production limit and who shares one. At most one of the four is
 // set; the zero Limit never refuses.
 type Limit struct {
 	Budget   *retry.Budget
 	Breaker  *retry.Breaker
+	Rate     *retry.RateBreaker
 	Throttle *retry.Throttle
 	Scope    Scope
 	Process  int // clients of a process, for [PerProcess]

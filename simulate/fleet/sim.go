@@ -233,6 +233,9 @@ func (l Limit) make(seed, number uint64) retry.Limit {
 	case l.Breaker != nil:
 		c, _ := retry.NewCircuit(*l.Breaker)
 		return c
+	case l.Rate != nil:
+		c, _ := retry.NewRateCircuit(*l.Rate)
+		return c
 	}
 	t, _ := retry.NewThrottler(*l.Throttle, retry.Seeded(seed, number)(0))
 	return t

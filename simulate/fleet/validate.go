@@ -203,6 +203,10 @@ func (c *checker) limit(field string, l Limit) {
 		set++
 		err = errors.Join(err, l.Breaker.Validate())
 	}
+	if l.Rate != nil {
+		set++
+		err = errors.Join(err, l.Rate.Validate())
+	}
 	if l.Throttle != nil {
 		set++
 		err = errors.Join(err, l.Throttle.Validate())
