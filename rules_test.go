@@ -140,10 +140,11 @@ var bannedTree = []string{"fakeclock/bubble/"}
 // source, which nobody can seed.
 var seededRand = []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "PCG", "ChaCha8", "Zipf"}
 
-// file is a parsed source file of the module, tests left out.
+// file is a parsed source file of the module.
 type file struct {
 	path string // with slashes, from the root
 	ast  *ast.File
+	set  *token.FileSet
 }
 
 // sources parses every file of the root module, nested modules left out.
@@ -167,7 +168,7 @@ func sources(t *testing.T, tests bool) []file {
 		}
 		parsed, err := parser.ParseFile(set, name, nil, parser.ParseComments)
 		if err == nil {
-			out = append(out, file{slashed, parsed})
+			out = append(out, file{slashed, parsed, set})
 		}
 		return err
 	})

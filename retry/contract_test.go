@@ -31,9 +31,53 @@ type outcome struct {
 	Log    []string // what the limit was asked and told
 }
 
+// world is a policy, and all that happens to a call under it.
+type world struct {
+	policy           retry.Policy
+	turns            []attemptTurn // of as many attempts as there can be
+	allowed          int           // attempts, by the limit
+	cancel, deadline time.Duration // of the context; 0: it has none
+}
+
+// drawWorld draws one in which the context never ends at the instant of
+// anything else.
+func drawWorld(t *rapid.T) (w world) {
+	const unit = 10 * time.Millisecond
+	units := func(label string, most int) time.Duration {
+		return time.Duration(rapid.IntRange(0, most).Draw(t, label)) * unit
+	}
+	w.policy = retry.Policy{
+		MaxAttempts: rapid.SampledFrom([]int{6, 3, 2, 5, 1, 0, -1}).Draw(t, "attempts"), BaseDelay: units("base", 5) + unit, MaxDelay: units("cap", 12),
+		AttemptTimeout: units("timeout", 6), MaxElapsed: units("elapsed", 40),
+	}
+	for i := range 7 {
+		turn := attemptTurn{took: units("took", 7)}
+		switch rapid.SampledFrom([]int{3, 2, 0, 3, 1, 2}).Draw(t, "what") {
+		case 0:
+		case 1:
+			turn.err = permanent(fmt.Sprint("permanent ", i))
+		case 2:
+			turn.err = hinted(fmt.Sprint("hinted ", i), units("hint", 15))
+		default:
+			turn.err = transient(fmt.Sprint("transient ", i))
+		}
+		w.turns = append(w.turns, turn)
+	}
+	switch rapid.IntRange(0, 2).Draw(t, "context") {
+	case 0:
+		w.cancel = units("cancel", 20) + 1
+	case 1:
+		w.deadline = units("deadline", 20) + 1
+	}
+	w.allowed = rapid.SampledFrom([]int{9, 9, 0, 1, 2, 3}).Draw(t, "allowed")
+	return w
+}
+
 // contract plays a call by the rules C1 to C3, C5, C6, C10 and C13 of the
-// package, one after the other and with no code in common.
-func contract(p retry.Policy, turns []attemptTurn, allow int, cancel, deadline time.Duration) (o outcome) {
+// package, one after the other and with no code in common. It is long because
+// it is read beside them.
+func (w world) contract() (o outcome) {
+	p, turns, allow, cancel, deadline := w.policy, w.turns, w.allowed, w.cancel, w.deadline
 	now, number := time.Duration(0), 0
 	class := retry.Permanent()
 	end := func(kind string) outcome {
@@ -114,55 +158,26 @@ func contract(p retry.Policy, turns []attemptTurn, allow int, cancel, deadline t
 func TestDoAgainstTheContract(t *testing.T) {
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		const unit = 10 * time.Millisecond
-		units := func(label string, most int) time.Duration {
-			return time.Duration(rapid.IntRange(0, most).Draw(t, label)) * unit
-		}
-		p := retry.Policy{
-			MaxAttempts: rapid.SampledFrom([]int{6, 3, 2, 5, 1, 0, -1}).Draw(t, "attempts"), BaseDelay: units("base", 5) + unit, MaxDelay: units("cap", 12),
-			AttemptTimeout: units("timeout", 6), MaxElapsed: units("elapsed", 40),
-		}
-		var turns []attemptTurn
-		for i := range 7 {
-			turn := attemptTurn{took: units("took", 7)}
-			switch rapid.SampledFrom([]int{3, 2, 0, 3, 1, 2}).Draw(t, "what") {
-			case 0:
-			case 1:
-				turn.err = permanent(fmt.Sprint("permanent ", i))
-			case 2:
-				turn.err = hinted(fmt.Sprint("hinted ", i), units("hint", 15))
-			default:
-				turn.err = transient(fmt.Sprint("transient ", i))
-			}
-			turns = append(turns, turn)
-		}
-		var cancel, deadline time.Duration // never at the instant of anything else
-		switch rapid.IntRange(0, 2).Draw(t, "context") {
-		case 0:
-			cancel = units("cancel", 20) + 1
-		case 1:
-			deadline = units("deadline", 20) + 1
-		}
-		allow := rapid.SampledFrom([]int{9, 9, 0, 1, 2, 3}).Draw(t, "allowed")
-		want := contract(p, turns, allow, cancel, deadline)
+		w := drawWorld(t)
+		want := w.contract()
 
 		clock := auto()
 		ctx, stop := fakeclock.WithCancel(context.Background(), clock)
 		defer stop()
-		if cancel > 0 {
-			clock.AfterFunc(cancel, stop)
+		if w.cancel > 0 {
+			clock.AfterFunc(w.cancel, stop)
 		}
-		if deadline > 0 {
-			ctx, stop = fakeclock.WithTimeout(ctx, clock, deadline)
+		if w.deadline > 0 {
+			ctx, stop = fakeclock.WithTimeout(ctx, clock, w.deadline)
 			defer stop()
 		}
-		l := &ledger{n: allow}
-		r, err := retry.New(retry.Config{Policy: p, Clock: clock, Limit: l})
+		l := &ledger{n: w.allowed}
+		r, err := retry.New(retry.Config{Policy: w.policy, Clock: clock, Limit: l})
 		require.NoError(t, err)
 		var got outcome
 		var h retry.History
 		_, err = retry.Do(retry.WithObserver(ctx, &h), r, func(ctx context.Context) (int, error) {
-			turn := turns[len(got.Starts)]
+			turn := w.turns[len(got.Starts)]
 			got.Starts = append(got.Starts, clock.Elapsed())
 			_ = r.SetPolicy(retry.Policy{MaxAttempts: 9, BaseDelay: time.Hour})
 			if err := clock.SleepContext(ctx, turn.took); err != nil {
@@ -190,7 +205,7 @@ func TestDoAgainstTheContract(t *testing.T) {
 			t.Fatalf("an error from nowhere: %v", err)
 		}
 		require.Equal(t, want, got)
-		if cancel == 0 && deadline == 0 {
+		if w.cancel == 0 && w.deadline == 0 {
 			require.Empty(t, clock.Leaks(), "timers left")
 		}
 		kind, _, _ := strings.Cut(got.Kind, " ")

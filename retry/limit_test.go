@@ -448,16 +448,18 @@ func (l *ledger) Abandon(_ time.Time, number retry.Permit) {
 	l.log = append(l.log, fmt.Sprintf("abandon %d", number))
 }
 
+// limited is a call of three attempts under a limit.
+func limited(t *testing.T, l *ledger, ctx context.Context, clock *fakeclock.Clock, errs ...error) error {
+	_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: clock, Limit: l}), newWeather(clock, errs...).call)
+	return err
+}
+
 func TestALimitIsAskedAndTold(t *testing.T) {
 	holds(t, "C13")
 	busy := hinted("429", time.Second)
-	run := func(l *ledger, ctx context.Context, clock *fakeclock.Clock, errs ...error) error {
-		_, err := retry.Do(ctx, newRetrier(t, retry.Config{Policy: exact(3), Clock: clock, Limit: l}), newWeather(clock, errs...).call)
-		return err
-	}
 	t.Run("success on a retry", func(t *testing.T) {
 		l := &ledger{n: 9}
-		require.NoError(t, run(l, t.Context(), auto(), busy))
+		require.NoError(t, limited(t, l, t.Context(), auto(), busy))
 		assert.Equal(t, []string{
 			"allow 1 permanent", "report 1 false transient, retry after 1s",
 			"allow 2 transient, retry after 1s", "report 2 true transient, retry after 1s",
@@ -465,18 +467,18 @@ func TestALimitIsAskedAndTold(t *testing.T) {
 	})
 	t.Run("the last failure is reported with its class, once", func(t *testing.T) {
 		l := &ledger{n: 9}
-		assert.Equal(t, busy, run(l, t.Context(), auto(), busy, busy, busy))
+		assert.Equal(t, busy, limited(t, l, t.Context(), auto(), busy, busy, busy))
 		assert.Equal(t, "report 3 false transient, retry after 1s", l.log[len(l.log)-1])
 		assert.Len(t, l.log, 6)
 	})
 	t.Run("a refused retry returns the last error at once", func(t *testing.T) {
 		l, clock := &ledger{n: 1}, auto()
-		assert.True(t, run(l, t.Context(), clock, busy) == busy)
+		assert.True(t, limited(t, l, t.Context(), clock, busy) == busy)
 		assert.Zero(t, clock.Elapsed())
 	})
 	t.Run("a refused first attempt is an error of its own", func(t *testing.T) {
 		l := &ledger{}
-		err := run(l, t.Context(), auto())
+		err := limited(t, l, t.Context(), auto())
 		var refused *retry.RefusedError
 		require.ErrorAs(t, err, &refused)
 		assert.Same(t, l, refused.Limit)
@@ -486,21 +488,26 @@ func TestALimitIsAskedAndTold(t *testing.T) {
 	})
 	t.Run("a permanent failure asks for nothing", func(t *testing.T) {
 		l := &ledger{n: 9}
-		require.Error(t, run(l, t.Context(), auto(), permanent("401")))
+		require.Error(t, limited(t, l, t.Context(), auto(), permanent("401")))
 		assert.Equal(t, []string{"allow 1 permanent", "report 1 false permanent"}, l.log)
 	})
+}
+
+func TestALimitAndTheEndOfACall(t *testing.T) {
+	holds(t, "C13")
+	busy := hinted("429", time.Second)
 	t.Run("cancelled in the wait", func(t *testing.T) {
 		l, clock := &ledger{n: 9}, auto()
 		ctx, cancel := fakeclock.WithCancel(t.Context(), clock)
 		defer clock.AfterFunc(time.Millisecond, cancel).Stop()
-		require.Error(t, run(l, ctx, clock, busy))
+		require.Error(t, limited(t, l, ctx, clock, busy))
 		assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, retry after 1s", "allow 2 transient, retry after 1s", "abandon 2"}, l.log)
 	})
 	t.Run("no time left: the limit is not asked", func(t *testing.T) {
 		l, clock := &ledger{n: 9}, auto()
 		ctx, cancel := fakeclock.WithTimeout(t.Context(), clock, time.Second)
 		defer cancel()
-		require.Error(t, run(l, ctx, clock, busy))
+		require.Error(t, limited(t, l, ctx, clock, busy))
 		assert.Equal(t, []string{"allow 1 permanent", "report 1 false transient, retry after 1s"}, l.log)
 	})
 	t.Run("too late anyway: the limit is not asked", func(t *testing.T) {

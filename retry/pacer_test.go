@@ -297,103 +297,125 @@ func (o *oracle) leaves(id int) bool {
 	return true
 }
 
+// duel is a pacer beside its oracle.
+type duel struct {
+	*oracle
+	p           *retry.Pacer
+	all         []*retry.Reservation
+	began, outs map[int]int64
+	over        map[int]bool
+	debts       int // attempts that cost more than was reserved
+}
+
+func newDuel(t *rapid.T) *duel {
+	rate := func(label string) retry.Rate {
+		r := retry.Rate{Limit: rapid.Int64Range(0, 7).Draw(t, label+" limit")}
+		if r.Limit > 0 {
+			r.Per = time.Duration(rapid.Int64Range(1, 40).Draw(t, label+" per"))
+			r.Burst = rapid.Int64Range(0, 9).Draw(t, label+" burst")
+		}
+		return r
+	}
+	pace := retry.Pace{Requests: rate("requests"), Tokens: rate("tokens"),
+		Concurrency: rapid.IntRange(0, 3).Draw(t, "concurrency"), QueueTimeout: time.Duration(rapid.Int64Range(0, 30).Draw(t, "timeout"))}
+	p, err := retry.NewPacer(pace)
+	require.NoError(t, err)
+	o := &oracle{pace: pace, cost: map[int]int64{}, deadline: map[int]int64{}, starts: map[int]int64{}, timeouts: map[int]int64{}}
+	for i := range o.level {
+		o.level[i] = new(big.Rat).Set(o.burst(i))
+	}
+	return &duel{oracle: o, p: p, began: map[int]int64{}, outs: map[int]int64{}, over: map[int]bool{}}
+}
+
+// pass lets time pass for both, for the pacer by the moments that Next names.
+func (d *duel) pass(t *rapid.T, to int64) {
+	for now := d.now; ; {
+		r, at := d.p.Next(now)
+		switch id := slices.Index(d.all, r); {
+		case r != nil && r.Err() == nil:
+			d.began[id] = now
+		case r != nil:
+			d.outs[id] = now
+		case at > to:
+			if now < to {
+				_, again := d.p.Next(to)
+				require.Equal(t, at, again, "asking early changes nothing")
+			}
+			d.advance(to)
+			return
+		default:
+			require.Greater(t, at, now)
+			now = at
+		}
+	}
+}
+
+func (d *duel) reserve(t *rapid.T) {
+	cost := rapid.Int64Range(0, 9).Draw(t, "cost")
+	r, err := d.p.Reserve(d.now, cost)
+	if d.pace.Tokens.Limit > 0 && big.NewRat(cost, 1).Cmp(d.burst(1)) > 0 {
+		require.Error(t, err)
+		return
+	}
+	require.NoError(t, err)
+	id := len(d.all)
+	d.all = append(d.all, r)
+	d.waiting, d.cost[id], d.deadline[id] = append(d.waiting, id), cost, math.MaxInt64
+	if d.pace.QueueTimeout > 0 {
+		d.deadline[id] = d.now + int64(d.pace.QueueTimeout)
+	}
+}
+
+// end settles or cancels an attempt that has begun.
+func (d *duel) end(t *rapid.T, id int, settle bool) {
+	used := rapid.Int64Range(-1, 15).Draw(t, "actual")
+	d.over[id] = true
+	d.underWay--
+	if settle {
+		d.all[id].Settle(d.now, used)
+		if used < 0 {
+			used = d.cost[id]
+		}
+	} else {
+		d.all[id].Cancel(d.now)
+		used = 0
+		d.add(0, big.NewRat(1, 1))
+	}
+	if used > d.cost[id] {
+		d.debts++
+	}
+	d.add(1, big.NewRat(d.cost[id]-used, 1))
+}
+
 // Against rational arithmetic, a nanosecond at a time.
 func TestPacerAgainstRationals(t *testing.T) {
 	var timeouts, waits, debts int
 	rapid.Check(t, func(t *rapid.T) {
-		rate := func(label string) retry.Rate {
-			r := retry.Rate{Limit: rapid.Int64Range(0, 7).Draw(t, label+" limit")}
-			if r.Limit > 0 {
-				r.Per = time.Duration(rapid.Int64Range(1, 40).Draw(t, label+" per"))
-				r.Burst = rapid.Int64Range(0, 9).Draw(t, label+" burst")
-			}
-			return r
-		}
-		pace := retry.Pace{Requests: rate("requests"), Tokens: rate("tokens"),
-			Concurrency: rapid.IntRange(0, 3).Draw(t, "concurrency"), QueueTimeout: time.Duration(rapid.Int64Range(0, 30).Draw(t, "timeout"))}
-		p, err := retry.NewPacer(pace)
-		require.NoError(t, err)
-		o := &oracle{pace: pace, cost: map[int]int64{}, deadline: map[int]int64{}, starts: map[int]int64{}, timeouts: map[int]int64{}}
-		for i := range o.level {
-			o.level[i] = new(big.Rat).Set(o.burst(i))
-		}
-
-		var all []*retry.Reservation
-		starts, outs := map[int]int64{}, map[int]int64{}
-		advance := func(to int64) { // by the moments that Next names
-			for now := o.now; ; {
-				r, at := p.Next(now)
-				switch id := slices.Index(all, r); {
-				case r != nil && r.Err() == nil:
-					starts[id] = now
-				case r != nil:
-					outs[id] = now
-				case at > to:
-					if now < to {
-						_, again := p.Next(to)
-						require.Equal(t, at, again, "asking early changes nothing")
-					}
-					o.advance(to)
-					return
-				default:
-					require.Greater(t, at, now)
-					now = at
-				}
-			}
-		}
-		over := map[int]bool{}
+		d := newDuel(t)
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
-			advance(o.now + rapid.Int64Range(0, 12).Draw(t, "pass"))
-			running := func(id int) bool { _, ok := starts[id]; return ok && !over[id] }
+			d.pass(t, d.now+rapid.Int64Range(0, 12).Draw(t, "pass"))
 			id := -1
-			if len(all) > 0 {
-				id = rapid.IntRange(0, len(all)-1).Draw(t, "which")
+			if len(d.all) > 0 {
+				id = rapid.IntRange(0, len(d.all)-1).Draw(t, "which")
 			}
+			_, begun := d.began[id]
 			switch action := rapid.SampledFrom([]string{"reserve", "settle", "cancel"}).Draw(t, "action"); {
 			case action == "reserve" || id < 0:
-				cost := rapid.Int64Range(0, 9).Draw(t, "cost")
-				r, err := p.Reserve(o.now, cost)
-				if pace.Tokens.Limit > 0 && big.NewRat(cost, 1).Cmp(o.burst(1)) > 0 {
-					require.Error(t, err)
-					continue
-				}
-				require.NoError(t, err)
-				id = len(all)
-				all = append(all, r)
-				o.waiting, o.cost[id], o.deadline[id] = append(o.waiting, id), cost, math.MaxInt64
-				if pace.QueueTimeout > 0 {
-					o.deadline[id] = o.now + int64(pace.QueueTimeout)
-				}
-			case running(id):
-				tokens := rapid.Int64Range(-1, 15).Draw(t, "actual")
-				over[id] = true
-				o.underWay--
-				used := tokens
-				if action == "settle" {
-					all[id].Settle(o.now, tokens)
-					if tokens < 0 {
-						used = o.cost[id]
-					}
-				} else {
-					all[id].Cancel(o.now)
-					used = 0
-					o.add(0, big.NewRat(1, 1))
-				}
-				if used > o.cost[id] {
-					debts++
-				}
-				o.add(1, big.NewRat(o.cost[id]-used, 1))
-			case action == "cancel" && slices.Contains(o.waiting, id):
-				all[id].Cancel(o.now)
-				o.waiting = slices.DeleteFunc(o.waiting, func(w int) bool { return w == id })
+				d.reserve(t)
+			case begun && !d.over[id]:
+				d.end(t, id, action == "settle")
+			case action == "cancel" && slices.Contains(d.waiting, id):
+				d.all[id].Cancel(d.now)
+				d.waiting = slices.DeleteFunc(d.waiting, func(w int) bool { return w == id })
 			}
-			advance(o.now)
-			require.Equal(t, o.starts, starts)
-			require.Equal(t, o.timeouts, outs)
+			d.pass(t, d.now)
+			require.Equal(t, d.starts, d.began)
+			require.Equal(t, d.timeouts, d.outs)
 		}
-		timeouts += len(outs)
-		for id, at := range starts {
-			if at > 0 && o.deadline[id] != at {
+		timeouts += len(d.outs)
+		debts += d.debts
+		for id, at := range d.began {
+			if at > 0 && d.deadline[id] != at {
 				waits++
 			}
 		}

@@ -40,14 +40,12 @@ func (p *parser) stream(begin int) bool {
 		switch word {
 		case "pause":
 			ok = p.pause()
-		case "tool":
-			var whole bool
-			if whole, ok = p.tool(); !whole {
-				openTool = at + 1
+		case "tool", "interleaved":
+			read, whole := p.tool, false
+			if word == "interleaved" {
+				read = p.interleaved
 			}
-		case "interleaved":
-			var whole bool
-			if whole, ok = p.interleaved(); !whole {
+			if whole, ok = read(); !whole {
 				openTool = at + 1
 			}
 		case "reasoning":
@@ -63,18 +61,27 @@ func (p *parser) stream(begin int) bool {
 			return false
 		}
 	}
-	_, finished := s.End.(Finish)
-	if finished && !p.atEnd() && endsStream(p.peek()) {
-		return p.fail(p.pos, len(p.peek()), "usage and finish come with the terminal chunk, which a stream that breaks has not")
-	}
-	if openTool > 0 && (s.End == nil || finished) {
-		p.lexer.pos = openTool - 1
-		return p.fail(p.pos, len(p.peek()), "the arguments of this tool call are not JSON: it must be the last in a stream that breaks (cut, eof, stall or an error)")
+	if !p.endFits(s.End, openTool) {
+		return false
 	}
 	if len(p.items) > 0 {
 		s.Items = slices.Clone(p.items)
 	}
 	return p.turn(begin, s)
+}
+
+// endFits reports whether a stream may end like this, and fails where it may
+// not.
+func (p *parser) endFits(end Ending, openTool int) bool {
+	_, finished := end.(Finish)
+	if finished && !p.atEnd() && endsStream(p.peek()) {
+		return p.fail(p.pos, len(p.peek()), "usage and finish come with the terminal chunk, which a stream that breaks has not")
+	}
+	if openTool > 0 && (end == nil || finished) {
+		p.lexer.pos = openTool - 1
+		return p.fail(p.pos, len(p.peek()), "the arguments of this tool call are not JSON: it must be the last in a stream that breaks (cut, eof, stall or an error)")
+	}
+	return true
 }
 
 func endsStream(word string) bool {
