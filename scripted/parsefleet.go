@@ -3,7 +3,9 @@ package scripted
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/retrykit/retrykit/retry"
@@ -172,8 +174,11 @@ func (p *parser) args(d *Decl, f form) bool {
 }
 
 func badValue(a argForm, value string) string {
-	msg := fmt.Sprintf("bad value for %s: want %s", a.key, a.example)
+	msg := fmt.Sprintf("bad value for %s (such as %s=%s)", a.key, a.key, a.example)
 	if strings.HasSuffix(a.example, "%") {
+		if v, err := strconv.ParseFloat(value, 64); err == nil && v > 0 && v < 1 { // a fraction
+			return fmt.Sprintf("bad value for %s: did you mean %s%%?", a.key, strconv.FormatFloat(math.Round(v*1e6)/1e4, 'f', -1, 64))
+		}
 		if _, ok := readShare(value + "%"); ok {
 			return fmt.Sprintf("bad value for %s: did you mean %s%%?", a.key, value)
 		}

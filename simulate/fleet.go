@@ -142,6 +142,8 @@ func (r *FleetResult) evaluate(e scripted.Expect, group string) Result {
 			text = fmt.Sprintf("not within %v", run.Horizon-max(run.FaultsEnd, 0))
 			if run.FaultsEnd < 0 {
 				text = "there was no fault"
+			} else if run.FaultsEnd >= run.Horizon {
+				text = "the fault lasts until the end"
 			}
 		}
 		out.found = out.found && out.value == e.Show(got) || k == 0 && got != never

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -52,6 +53,14 @@ type part struct {
 
 func (b *builder) fail(d *scripted.Decl, key, format string, args ...any) {
 	b.errs = append(b.errs, d.Errorf(b.script.Name, key, format, args...))
+}
+
+// notZero refuses a 0 that somebody wrote: for the engine it is a value that was
+// not given, and means another thing.
+func (b *builder) notZero(d *scripted.Decl, key, why string) {
+	if a, ok := d.Arg(key); ok && len(a.Values) == 1 && a.Values[0] == 0 {
+		b.fail(d, key, "%s: is 0: %s", key, why)
+	}
 }
 
 // place gives problems of the scenario their places in the script.
@@ -123,6 +132,8 @@ func (b *builder) whole(d *scripted.Decl) {
 		b.out.Horizon, b.out.Interval = span(d, "for"), span(d, "every")
 	case "server":
 		remember(fleet.PartServer, 0)
+		b.notZero(d, "rate", "the server would serve nobody (an outage is a fault)")
+		b.notZero(d, "workers", "the server would serve nobody (leave it out for as many as are needed)")
 		b.out.Server = server(d)
 	case "limit":
 		remember(fleet.PartLimiter, len(b.out.Limiters))
@@ -141,6 +152,7 @@ func (b *builder) whole(d *scripted.Decl) {
 func (b *builder) group(d *scripted.Decl) {
 	index := len(b.out.Groups)
 	g := fleet.Group{Name: d.Name, Clients: int(value(d, "n", 1)), Priority: int(value(d, "priority", 0))}
+	b.notZero(d, "n", "there would be no clients")
 	b.decls[part{fleet.PartGroup, index, 0}] = d
 	if d.Pos == (scripted.Pos{}) {
 		b.decls[part{fleet.PartGroup, index, 0}] = &b.script.Decls[0]
@@ -396,6 +408,7 @@ func (b *builder) arrival(d *scripted.Decl) fleet.Arrival {
 			a.Steps = append(a.Steps, fleet.Step{At: time.Duration(v[0]), Rate: fleet.Rate(v[1]), Ramp: v[2] == 1})
 		}
 	case "burst":
+		b.notZero(d, "n", "no call would ever begin (leave it out for one of each client)")
 		a.Kind, a.Size = fleet.Burst, int(value(d, "n", 0))
 		a.From, a.Every = span(d, "at"), span(d, "every")
 	case "closed":
@@ -418,6 +431,10 @@ func (b *builder) recording(d *scripted.Decl) []fleet.Record {
 		return nil
 	}
 	f, err := b.options.Files.Open(file.Text)
+	if errors.Is(err, fs.ErrInvalid) {
+		b.fail(d, "file", "file: a recording lies in the scenario's folder or below: write its name from there, with / between folders")
+		return nil
+	}
 	if err != nil {
 		b.fail(d, "file", "%v", err)
 		return nil

@@ -41,7 +41,7 @@ func ReadRecording(name string, r io.Reader) ([]fleet.Record, error) {
 	sessions := make(map[string]int)
 	var out []fleet.Record
 	var first, last int64
-	err := read(r, func(line int, row map[string]string) error {
+	err := read(name, r, func(line int, row map[string]string) error {
 		rec, session, err := record(row)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", name, line, err)
@@ -94,18 +94,18 @@ func record(row map[string]string) (rec fleet.Record, session string, err error)
 	return rec, row["session"], nil
 }
 
-func readCSV(r io.Reader, each func(line int, row map[string]string) error) error {
+func readCSV(name string, r io.Reader, each func(line int, row map[string]string) error) error {
 	in := csv.NewReader(r)
 	header, err := in.Read()
 	if err == io.EOF {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	for _, h := range header {
 		if !slices.Contains(recordColumns, h) {
-			return fmt.Errorf("unknown column %q (known: %s)", h, strings.Join(recordColumns, ", "))
+			return fmt.Errorf("%s:1: unknown column %q (known: %s)", name, h, strings.Join(recordColumns, ", "))
 		}
 	}
 	for {
@@ -114,7 +114,7 @@ func readCSV(r io.Reader, each func(line int, row map[string]string) error) erro
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", name, err) // which says the line
 		}
 		row := make(map[string]string)
 		for i, h := range header {
@@ -127,9 +127,10 @@ func readCSV(r io.Reader, each func(line int, row map[string]string) error) erro
 	}
 }
 
-func readJSONLines(r io.Reader, each func(line int, row map[string]string) error) error {
+func readJSONLines(name string, r io.Reader, each func(line int, row map[string]string) error) error {
 	in := bufio.NewScanner(r)
-	for line := 1; in.Scan(); line++ {
+	line := 1
+	for ; in.Scan(); line++ {
 		if strings.TrimSpace(in.Text()) == "" {
 			continue
 		}
@@ -137,12 +138,12 @@ func readJSONLines(r io.Reader, each func(line int, row map[string]string) error
 		d.UseNumber()
 		var values map[string]any
 		if err := d.Decode(&values); err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
+			return fmt.Errorf("%s:%d: no JSON object: %w", name, line, err)
 		}
 		row := make(map[string]string)
 		for _, k := range slices.Sorted(maps.Keys(values)) {
 			if !slices.Contains(recordColumns, k) {
-				return fmt.Errorf("line %d: unknown name %q (known: %s)", line, k, strings.Join(recordColumns, ", "))
+				return fmt.Errorf("%s:%d: unknown name %q (known: %s)", name, line, k, strings.Join(recordColumns, ", "))
 			}
 			row[k] = fmt.Sprint(values[k])
 		}
@@ -150,5 +151,8 @@ func readJSONLines(r io.Reader, each func(line int, row map[string]string) error
 			return err
 		}
 	}
-	return in.Err()
+	if err := in.Err(); err != nil {
+		return fmt.Errorf("%s:%d: %w", name, line, err)
+	}
+	return nil
 }

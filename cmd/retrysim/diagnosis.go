@@ -103,7 +103,7 @@ const someRetries = .05
 
 // down reports whether the overload outlived its cause.
 func (d diagnosis) down() bool {
-	if !d.faulty || d.run.Interrupted {
+	if !d.faulty || d.run.Interrupted || d.run.FaultsEnd >= d.run.Horizon {
 		return false
 	}
 	recovery, ok := d.run.Recovery()
@@ -128,7 +128,9 @@ func (d diagnosis) verdict() report.Verdict {
 	case !d.faulty && r.Collapsed:
 		return report.Verdict{Mark: report.Bad, Text: fmt.Sprintf("It collapses: %s.", good)}
 	case !d.faulty:
-		return report.Verdict{Text: fmt.Sprintf("Nothing goes wrong: %s, with %s attempts each.", good, decimals(part(r.Total.Attempts(), r.Total.Calls), 3))}
+		return report.Verdict{Text: fmt.Sprintf("No fault: %s, with %s.", good, perCall(r))}
+	case r.FaultsEnd >= r.Horizon:
+		return report.Verdict{Text: fmt.Sprintf("%s lasts until the end, so there is nothing to recover in: %s, with %s.", capitalized(d.theFault()), good, perCall(r))}
 	case !ok:
 		return report.Verdict{Mark: report.Bad, Text: fmt.Sprintf("Never recovers: %v after %s the server still gets %s attempts/s, and %s of calls succeed.%s",
 			tty.Short(r.Horizon-r.FaultsEnd), d.theFault(), tty.Group(int64(d.after.rate(d.after.Attempts())+.5)),
@@ -153,6 +155,16 @@ func (d diagnosis) theFault() string {
 	}
 	return "the last fault"
 }
+
+// perCall says how many attempts a call made.
+func perCall(r *fleet.Result) string {
+	if n := decimals(part(r.Total.Attempts(), r.Total.Calls), 3); n != "1" {
+		return n + " attempts per call"
+	}
+	return "one attempt per call"
+}
+
+func capitalized(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func faultName(k fleet.FaultKind) string {
 	return map[fleet.FaultKind]string{

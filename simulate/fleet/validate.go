@@ -380,9 +380,10 @@ func (c *checker) change(i int) {
 // memory refuses what would not fit.
 func (c *checker) memory() {
 	sc := c.sc
-	clients := 0.0
+	clients, most, largest := 0.0, 0.0, 0
 	for i := range sc.Groups {
 		g := &sc.Groups[i]
+		before := clients
 		for _, a := range g.Arrivals {
 			switch {
 			case a.Kind == Closed, a.Kind == Burst && a.Size == 0:
@@ -394,8 +395,11 @@ func (c *checker) memory() {
 		if l := g.Limit; l.Scope == PerClient && l != (Limit{}) {
 			clients += 5 * float64(max(g.Clients, 1)) // a bucket is five times a client
 		}
+		if clients-before > most {
+			most, largest = clients-before, i
+		}
 	}
-	c.at(PartScenario, 0, 0)
+	c.at(PartGroup, largest, 0)
 	if need := clients * clientBytes; need > MaxMemory || clients > math.MaxUint32/2 {
 		c.fail("clients", "%.0f clients at once would take %s of memory, %s are allowed", clients, bytesText(need), bytesText(MaxMemory))
 		return
