@@ -14,6 +14,8 @@
 # make npm     the SDKs of OpenAI and Anthropic for JavaScript against retrysim serve; needs Node.js
 # make scoreboard  write docs/scoreboard.md: what SDKs and retry libraries do in bad weather; half a minute after compiling
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
+# make bench-compare  the benchmarks of the tree beside those of a commit, in ratios (BASE=main)
+# make bench-save     the figures of this commit, to a file of benchmarks
 
 GO ?= go
 
@@ -34,7 +36,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
-.PHONY: test check format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench screenshots npm scoreboard help
+.PHONY: test check format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard help
 
 test:
 	@$(GO) test ./...
@@ -113,6 +115,12 @@ bench:
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 	@cd propertytest/peers && $(GO) test ./clocks -run TestFigures -figures -timeout 20m
 	@cd propertytest/peers && ./loops/figures
+
+bench-compare:
+	@GO="$(GO)" benchmarks/run compare $(BASE)
+
+bench-save:
+	@GO="$(GO)" benchmarks/run save
 
 screenshots:
 	@GO="$(GO)" ./docs/screenshots.sh
