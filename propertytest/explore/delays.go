@@ -20,7 +20,7 @@ const farthest = 5000
 func (c *search) delays() {
 	policies := c.policies()
 	if len(c.options.Policies) == 0 {
-		policies = append(policies, spreading())
+		policies = append(policies, spreading(retry.JitterAdditive))
 	}
 	for _, p := range policies {
 		if c.over {
@@ -129,7 +129,5 @@ func (c *search) delayJitter(p retry.Policy, k int) {
 		all = append(all, spread{low, high, w})
 	}
 	c.chances(s, p, all)
-	if p.Jitter != retry.JitterDecorrelated && k > 1 {
-		c.independent(s, p, scripted.Transient{}, waits)
-	}
+	c.independent(s, p, all)
 }

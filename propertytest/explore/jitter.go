@@ -23,46 +23,56 @@ const alpha = 1e-9
 func dkw(n int) float64 { return math.Sqrt(math.Log(2/alpha) / (2 * float64(n))) }
 
 // measured is how many waits of each client are measured.
-const measured = 4
+const measured = 10
 
 // jitter measures the waits of many clients that fail at the same moment.
 func (c *search) jitter() {
-	if c.options.Clients < 0 {
+	n := c.options.Clients
+	if n < 0 {
 		return
 	}
+	plain, hinted := scripted.Transient{}, scripted.Transient{Hinted: true, Wait: 20 * time.Second}
 	policies := c.options.Policies
 	if len(policies) == 0 {
-		policies = []retry.Policy{spreading()}
+		policies = []retry.Policy{spreading(retry.JitterAdditive)}
+		for _, j := range []retry.Jitter{retry.JitterFull, retry.JitterEqual, retry.JitterBetween(200, 200), retry.JitterDecorrelated} {
+			c.clients(spreading(j), n/4, plain, plain)
+		}
 	}
 	for _, p := range policies {
-		if p.MaxAttempts < 2 {
-			continue
-		}
-		answers := []scripted.Answer{scripted.Transient{}}
-		if p.Jitter == retry.JitterAdditive && p.RetryAfter == retry.HintReplaces && p.MaxRetryAfter == 0 {
-			answers = append(answers, scripted.Transient{Hinted: true, Wait: 20 * time.Second})
-		}
-		for _, a := range answers {
-			if !c.over {
-				c.clients(p, a)
-			}
+		c.clients(p, n, plain, plain)
+		switch {
+		case p.RetryAfter != retry.HintReplaces || p.MaxRetryAfter != 0:
+		case p.Jitter == retry.JitterAdditive:
+			c.clients(p, n, hinted, hinted)
+		case p.Jitter != retry.JitterNone:
+			c.clients(p, n/4, hinted, plain)
 		}
 	}
 }
 
 // spreading is the policy whose jitter is measured where none is given: two
 // waits below the cap and two at it.
-func spreading() retry.Policy {
-	return retry.Policy{MaxAttempts: measured + 1, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: retry.JitterAdditive}
+func spreading(j retry.Jitter) retry.Policy {
+	return retry.Policy{MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: j}
 }
 
-// clients lets clients fail with the same answer again and again and asks about
-// their waits.
-func (c *search) clients(p retry.Policy, a scripted.Answer) {
+// clients lets n clients fail with an answer, and then with another again and
+// again, and asks about their waits.
+func (c *search) clients(p retry.Policy, n int, first, a scripted.Answer) {
 	k := min(p.MaxAttempts-1, measured)
-	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Turns: []scripted.Turn{{Answer: a, Repeat: k}, {Answer: scripted.Stream{}}}}
+	if k < 1 || c.over {
+		return
+	}
+	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Turns: []scripted.Turn{{Answer: first}, {Answer: a, Repeat: k - 1}, {Answer: scripted.Stream{}}}}
+	if k == 1 {
+		s.Turns = slices.Delete(s.Turns, 1, 2)
+	} else if first == a {
+		s.Turns = slices.Delete(s.Turns, 0, 1)
+		s.Turns[0].Repeat = k
+	}
 	waits := make([][]time.Duration, k) // by attempt, then by client
-	for client := range c.options.Clients {
+	for client := range n {
 		own := c.subject.as(uint64(client))
 		events := own.Play(s, c.options.Run)
 		if client == 0 {
@@ -77,17 +87,18 @@ func (c *search) clients(p retry.Policy, a scripted.Answer) {
 	}
 	var all []spread
 	for i, w := range waits {
-		if len(w) < c.options.Clients {
+		if len(w) < n {
 			return // the rules say what is wrong
 		}
-		low, high, _ := window(p, i+1, a, nil, low(p, i))
+		answer := a
+		if i == 0 {
+			answer = first
+		}
+		low, high, _ := window(p, i+1, answer, nil, low(p, i))
 		all = append(all, spread{low, high, w})
 	}
 	c.chances(s, p, all)
-	if p.Jitter == retry.JitterDecorrelated || len(waits) < 2 {
-		return
-	}
-	c.independent(s, p, a, waits)
+	c.independent(s, p, all)
 }
 
 // low returns the wait before the i-th wait, from 0, where it does not depend on
@@ -128,6 +139,13 @@ type spread struct {
 	waits     []time.Duration
 }
 
+// even reports whether the i-th waits, from 0, should lie evenly between their
+// bounds.
+func (s spread) even(p retry.Policy, i int) bool {
+	return s.high-s.low >= time.Microsecond && (p.Jitter != retry.JitterDecorrelated || i == 0) &&
+		(p.Cap != retry.CapAfterJitter || s.high < p.MaxDelay)
+}
+
 // place is where in its window a wait lies, from 0 to 1.
 func (s spread) place(wait time.Duration) float64 {
 	return float64(wait-s.low) / float64(s.high-s.low)
@@ -149,14 +167,14 @@ func moved(all []spread) bool {
 func (c *search) chances(s *scripted.Script, p retry.Policy, all []spread) {
 	together := moved(all)
 	for i, w := range all {
-		c.chance(s, p, i, w.waits, w.low, w.high, together)
+		c.chance(s, p, i, w, together)
 	}
 }
 
 // chance asks it of the i-th waits. moved says that waits in which all agree
 // move.
-func (c *search) chance(s *scripted.Script, p retry.Policy, i int, waits []time.Duration, low, high time.Duration, moved bool) {
-	n := len(waits)
+func (c *search) chance(s *scripted.Script, p retry.Policy, i int, w spread, moved bool) {
+	waits, low, high, n := w.waits, w.low, w.high, len(w.waits)
 	say := func(rule string, level verdict.Level, format string, args ...any) {
 		r, _ := verdict.Named(rule)
 		f := verdict.Finding{Rule: r, Level: level, Attempt: i + 1, What: fmt.Sprintf("wait %d of %d clients that failed together: ", i+1, n) + fmt.Sprintf(format, args...)}
@@ -172,8 +190,7 @@ func (c *search) chance(s *scripted.Script, p retry.Policy, i int, waits []time.
 		say("no-jitter", verdict.Violation, "all are %v, where the policy spreads them over %v to %v", waits[0], low, high)
 	case distinct == 1:
 		say("herd", verdict.Violation, "all are %v, though other attempts wait otherwise: the clients draw the same chance", waits[0])
-	case p.Jitter == retry.JitterDecorrelated && i > 0, p.Cap == retry.CapAfterJitter && high >= p.MaxDelay:
-	default:
+	case w.even(p, i):
 		if value, times := commonest(sorted); times > 3 {
 			say("biased-jitter", verdict.Violation, "%d are exactly %v, and there are %d different ones", times, value, distinct)
 		} else if d := distance(sorted, low, high); d > dkw(n) {
@@ -235,42 +252,41 @@ func distance(sorted []time.Duration, low, high time.Duration) float64 {
 // independent asks whether clients, and the waits of one client, draw anew: if
 // they do, the differences and the sums of their places in the window, modulo 1,
 // are spread evenly.
-func (c *search) independent(s *scripted.Script, p retry.Policy, a scripted.Answer, waits [][]time.Duration) {
-	var places [][]float64
-	for i, w := range waits {
-		low, high, _ := window(p, i+1, a, nil, 0)
-		if high-low < time.Microsecond {
-			return
-		}
-		var u []float64
-		for _, d := range w {
-			u = append(u, float64(d-low)/float64(high-low))
-		}
-		places = append(places, u)
+func (c *search) independent(s *scripted.Script, p retry.Policy, all []spread) {
+	if c.found["no-jitter"] != nil || c.found["herd"] != nil || c.found["biased-jitter"] != nil {
+		return
 	}
-	ask := func(rule, what, of string, u []float64) {
+	ask := func(rule string, attempt int, what, of string, u []float64) {
 		slices.SortFunc(u, cmp.Compare[float64])
 		if d := evenness(u); d > dkw(len(u)) {
 			r, _ := verdict.Named(rule)
-			c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: 2, What: fmt.Sprintf("%s: their %s lie %.3f from an even spread, and chance explains %.3f", what, of, d, dkw(len(u)))}})
+			c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: attempt, What: fmt.Sprintf("%s: their %s lie %.3f from an even spread, and chance explains %.3f", what, of, d, dkw(len(u)))}})
 		}
 	}
-	var clients, pairs, attempts, mirrored []float64
-	for j := range places[0] {
-		if j%2 == 1 {
-			clients = append(clients, fraction(places[0][j]-places[0][j-1]))
-			pairs = append(pairs, fraction(places[0][j]+places[0][j-1]))
+	for i, w := range all {
+		if !w.even(p, i) {
+			continue
 		}
-		attempts = append(attempts, fraction(places[0][j]-places[1][j]))
-		mirrored = append(mirrored, fraction(places[0][j]+places[1][j]))
-	}
-	if c.found["no-jitter"] == nil && c.found["herd"] == nil && c.found["biased-jitter"] == nil {
+		var clients, pairs, attempts, mirrored []float64
+		for j, wait := range w.waits {
+			here := w.place(wait)
+			if j%2 == 1 {
+				other := w.place(w.waits[j-1])
+				clients, pairs = append(clients, fraction(here-other)), append(pairs, fraction(here+other))
+			}
+			if i > 0 && all[i-1].even(p, i-1) {
+				before := all[i-1].place(all[i-1].waits[j])
+				attempts, mirrored = append(attempts, fraction(here-before)), append(mirrored, fraction(here+before))
+			}
+		}
 		together := fmt.Sprintf("the waits of %d pairs of clients are drawn together", len(clients))
-		ask("herd", together, "differences", clients)
-		ask("herd", together, "sums", pairs)
-		together = fmt.Sprintf("the first and the second wait of %d clients are drawn together", len(attempts))
-		ask("repeated-jitter", together, "differences", attempts)
-		ask("repeated-jitter", together, "sums", mirrored)
+		ask("herd", i+1, together, "differences", clients)
+		ask("herd", i+1, together, "sums", pairs)
+		if len(attempts) > 0 {
+			together = fmt.Sprintf("waits %d and %d of %d clients are drawn together", i, i+1, len(attempts))
+			ask("repeated-jitter", i+1, together, "differences", attempts)
+			ask("repeated-jitter", i+1, together, "sums", mirrored)
+		}
 	}
 }
 
