@@ -20,7 +20,7 @@ const farthest = 5000
 func (c *search) delays() {
 	policies := c.policies()
 	if len(c.options.Policies) == 0 {
-		policies = append(policies, spreading(retry.JitterAdditive))
+		policies = append(policies, spreading())
 	}
 	for _, p := range policies {
 		if c.over {

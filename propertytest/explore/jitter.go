@@ -27,49 +27,48 @@ const measured = 10
 
 // jitter measures the waits of many clients that fail at the same moment.
 func (c *search) jitter() {
-	n := c.options.Clients
-	if n < 0 {
+	if c.options.Clients < 0 {
 		return
 	}
-	plain, hinted := scripted.Transient{}, scripted.Transient{Hinted: true, Wait: 20 * time.Second}
 	policies := c.options.Policies
 	if len(policies) == 0 {
-		policies = []retry.Policy{spreading(retry.JitterAdditive)}
-		for _, j := range []retry.Jitter{retry.JitterFull, retry.JitterEqual, retry.JitterBetween(200, 200), retry.JitterDecorrelated} {
-			c.clients(spreading(j), n/4, plain, plain)
-		}
+		policies = []retry.Policy{spreading()}
 	}
+	plain, hinted := scripted.Transient{}, scripted.Transient{Hinted: true, Wait: 20 * time.Second}
 	for _, p := range policies {
-		c.clients(p, n, plain, plain)
+		c.clients(p, plain)
 		switch {
 		case p.RetryAfter != retry.HintReplaces || p.MaxRetryAfter != 0:
 		case p.Jitter == retry.JitterAdditive:
-			c.clients(p, n, hinted, hinted)
+			c.clients(p, hinted)
 		case p.Jitter != retry.JitterNone:
-			c.clients(p, n/4, hinted, plain)
+			c.clientsAfter(p, c.options.Clients/4, hinted, plain)
 		}
 	}
 }
 
 // spreading is the policy whose jitter is measured where none is given: two
 // waits below the cap and two at it.
-func spreading(j retry.Jitter) retry.Policy {
-	return retry.Policy{MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: j}
+func spreading() retry.Policy {
+	return retry.Policy{MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: retry.JitterAdditive}
 }
 
-// clients lets n clients fail with an answer, and then with another again and
-// again, and asks about their waits.
-func (c *search) clients(p retry.Policy, n int, first, a scripted.Answer) {
+// clients lets clients fail with the same answer again and again and asks about
+// their waits.
+func (c *search) clients(p retry.Policy, a scripted.Answer) {
+	c.clientsAfter(p, c.options.Clients, a, a)
+}
+
+// clientsAfter is clients for n of them, whose first failure is another.
+func (c *search) clientsAfter(p retry.Policy, n int, first, a scripted.Answer) {
 	k := min(p.MaxAttempts-1, measured)
-	if k < 1 || c.over {
+	if k < 1 || first != a && k < 2 || c.over {
 		return
 	}
-	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Turns: []scripted.Turn{{Answer: first}, {Answer: a, Repeat: k - 1}, {Answer: scripted.Stream{}}}}
-	if k == 1 {
-		s.Turns = slices.Delete(s.Turns, 1, 2)
-	} else if first == a {
-		s.Turns = slices.Delete(s.Turns, 0, 1)
-		s.Turns[0].Repeat = k
+	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Turns: []scripted.Turn{{Answer: a, Repeat: k}, {Answer: scripted.Stream{}}}}
+	if first != a {
+		s.Turns = slices.Insert(s.Turns, 0, scripted.Turn{Answer: first})
+		s.Turns[1].Repeat--
 	}
 	waits := make([][]time.Duration, k) // by attempt, then by client
 	for client := range n {
