@@ -40,6 +40,8 @@ var seriesOf = []struct {
 	{"limited", func(i *fleet.Interval) int64 { return i.Limited }},
 	{"timed_out", func(i *fleet.Interval) int64 { return i.TimedOut }},
 	{"gave_up", func(i *fleet.Interval) int64 { return i.GaveUp() }},
+	{"served", func(i *fleet.Interval) int64 { return i.Served }},
+	{"served_late", func(i *fleet.Interval) int64 { return i.ServedLate }},
 	{"queue", func(i *fleet.Interval) int64 { return i.Queue }},
 	{"serving", func(i *fleet.Interval) int64 { return i.Serving }},
 }

@@ -43,7 +43,7 @@ what is simulated: CSV with the columns start_ns and any of
 ` + strings.Join(simulate.SeriesNames(), ", ") + `.
 
 --policy takes a policy, or the scenario's own with some keys otherwise, and behind a +
-what all calls share: budget=10%, budget=aws, breaker=5/30s or throttle=2. The exit status
+what all calls share: budget=10%, budget=aws, breaker=5/30s, breaker=10% or throttle=2. The exit status
 is 1 if an expectation of the scenario fails.`,
 		Example: `  retrysim fleet examples/outage.retry
   retrysim fleet examples/outage.retry -p scenario+budget=10%

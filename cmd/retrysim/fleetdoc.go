@@ -32,6 +32,7 @@ type (
 		Collapsed proportion          `json:"collapsed"`
 		Runs      []fleetRun          `json:"runs"`
 		Series    []fleetInterval     `json:"series"`  // of the first run
+		Groups    []fleetGroupSeries  `json:"groups"`  // of the first run; null: there is one group only, whose series is that of all
 		Overlay   []fleetOverlay      `json:"overlay"` // null: nothing was measured
 	}
 	proportion struct {
@@ -54,6 +55,29 @@ type (
 		Name    string       `json:"name"`
 		Counts  fleetCounts  `json:"counts"`
 		Latency fleetLatency `json:"latency_ns"`
+		Bound   *fleetBound  `json:"bound"` // null: nothing stopped an attempt
+	}
+	// fleetBound is what stopped most of a group's attempts.
+	fleetBound struct {
+		By       string `json:"by"`      // server, timeout, limit, budget or pace
+		Limiter  *int   `json:"limiter"` // of limit: its number, from 1
+		Attempts int64  `json:"attempts"`
+	}
+	fleetGroupSeries struct {
+		Name   string           `json:"name"`
+		Series []fleetGroupStep `json:"series"`
+	}
+	fleetGroupStep struct {
+		Start     time.Duration `json:"start_ns"`
+		Calls     int64         `json:"calls"`
+		Attempts  int64         `json:"attempts"`
+		Retries   int64         `json:"retries"`
+		Succeeded int64         `json:"succeeded"`
+		Failed    int64         `json:"failed"`
+		Refused   int64         `json:"refused"`
+		Limited   int64         `json:"limited"`
+		TimedOut  int64         `json:"timed_out"`
+		GaveUp    int64         `json:"gave_up"`
 	}
 	fleetLatency struct {
 		P50  *time.Duration `json:"p50"`
@@ -89,6 +113,12 @@ type (
 		ServedLate int64         `json:"served_late"`
 		Queue      int64         `json:"queue"`
 		Serving    int64         `json:"serving"`
+		Tries      int64         `json:"tries"`
+		Failed     int64         `json:"failed"`
+		Refused    int64         `json:"refused"`
+		Limited    int64         `json:"limited"`
+		TimedOut   int64         `json:"timed_out"`
+		GaveUp     int64         `json:"gave_up"`
 	}
 )
 
@@ -116,7 +146,52 @@ func fleetRunOf(r *fleet.Result) fleetRun {
 	}
 	for i := range r.Groups {
 		g := &r.Groups[i]
-		out.Groups = append(out.Groups, fleetGroup{Name: g.Name, Counts: countsOf(g.Counts), Latency: latencyOf(&g.Latency)})
+		out.Groups = append(out.Groups, fleetGroup{Name: g.Name, Counts: countsOf(g.Counts), Latency: latencyOf(&g.Latency), Bound: boundOf(g)})
+	}
+	return out
+}
+
+// boundOf returns what stopped most of a group's attempts.
+func boundOf(g *fleet.GroupResult) *fleetBound {
+	by, limiter, n := g.Binding()
+	if by == fleet.ByNothing {
+		return nil
+	}
+	b := &fleetBound{By: string(by), Attempts: n}
+	if by == fleet.ByLimiter {
+		b.Limiter = &limiter
+	}
+	return b
+}
+
+// boundText says it in a cell of a table.
+func boundText(g *fleet.GroupResult) string {
+	b := boundOf(g)
+	if b == nil {
+		return "-"
+	}
+	text := map[fleet.Bound]string{fleet.ByServer: "the queue", fleet.ByTimeout: "timeouts", fleet.ByLimiter: "limit", fleet.ByBudget: "its budget", fleet.ByPace: "its pace"}[fleet.Bound(b.By)]
+	if b.Limiter != nil {
+		text += fmt.Sprintf(" %d", *b.Limiter)
+	}
+	return fmt.Sprintf("%s, %s", text, tty.Group(b.Attempts))
+}
+
+// groupSeriesOf returns the series of each group.
+func groupSeriesOf(r *fleet.Result) []fleetGroupSeries {
+	if len(r.Groups) < 2 {
+		return nil
+	}
+	var out []fleetGroupSeries
+	for _, g := range r.Groups {
+		s := fleetGroupSeries{Name: g.Name}
+		for k, c := range g.Series {
+			s.Series = append(s.Series, fleetGroupStep{
+				Start: r.Series[k].Start, Calls: c.Calls, Attempts: c.Attempts(), Retries: c.Retries, Succeeded: c.Succeeded,
+				Failed: c.Failed, Refused: c.Refused, Limited: c.Limited, TimedOut: c.TimedOut, GaveUp: c.GaveUp(),
+			})
+		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -127,6 +202,7 @@ func seriesOf(r *fleet.Result) []fleetInterval {
 		out[k] = fleetInterval{
 			Start: i.Start, Calls: i.Calls, Attempts: i.Attempts(), Retries: i.Retries, Succeeded: i.Succeeded,
 			Served: i.Served, ServedLate: i.ServedLate, Queue: i.Queue, Serving: i.Serving,
+			Tries: i.Tries, Failed: i.Failed, Refused: i.Refused, Limited: i.Limited, TimedOut: i.TimedOut, GaveUp: i.GaveUp(),
 		}
 	}
 	return out
@@ -199,7 +275,7 @@ func (v fleetView) json() fleetResult {
 	c := v.result.Collapsed
 	out := fleetResult{
 		Metrics: metricsOf(v.result.Runs), Recovered: v.result.Recovered, Faulty: v.result.Faulty,
-		Collapsed: proportion{c.Hits, c.Of, c.Low, c.High}, Series: seriesOf(v.first), Overlay: overlaysOf(v.overlaid),
+		Collapsed: proportion{c.Hits, c.Of, c.Low, c.High}, Series: seriesOf(v.first), Groups: groupSeriesOf(v.first), Overlay: overlaysOf(v.overlaid),
 	}
 	for _, r := range v.result.Runs {
 		out.Runs = append(out.Runs, fleetRunOf(r))
@@ -209,10 +285,10 @@ func (v fleetView) json() fleetResult {
 
 // records is the series of the first run.
 func (v fleetView) records() report.Records {
-	r := report.Records{Header: []string{"start_ns", "calls", "attempts", "retries", "succeeded", "served", "served_late", "queue", "serving"}}
+	r := report.Records{Header: []string{"start_ns", "calls", "attempts", "retries", "succeeded", "served", "served_late", "queue", "serving", "tries", "failed", "refused", "limited", "timed_out", "gave_up"}}
 	for _, i := range seriesOf(v.first) {
 		row := []string{report.Nanoseconds(i.Start)}
-		for _, n := range []int64{i.Calls, i.Attempts, i.Retries, i.Succeeded, i.Served, i.ServedLate, i.Queue, i.Serving} {
+		for _, n := range []int64{i.Calls, i.Attempts, i.Retries, i.Succeeded, i.Served, i.ServedLate, i.Queue, i.Serving, i.Tries, i.Failed, i.Refused, i.Limited, i.TimedOut, i.GaveUp} {
 			row = append(row, strconv.FormatInt(n, 10))
 		}
 		r.Rows = append(r.Rows, row)
@@ -265,7 +341,7 @@ func (v fleetView) tables(d diagnosis) []report.Table {
 // groups is a row for each kind of clients.
 func (v fleetView) groups() report.Table {
 	t := report.Table{Columns: []report.Column{
-		{Head: "clients"}, {Head: "calls", Right: true}, {Head: "succeeded", Right: true}, {Head: "gave up", Right: true}, {Head: "attempts per call", Right: true},
+		{Head: "clients"}, {Head: "calls", Right: true}, {Head: "succeeded", Right: true}, {Head: "gave up", Right: true}, {Head: "attempts per call", Right: true}, {Head: "stopped by"},
 		{Group: "time to success", Head: "p50", Right: true}, {Group: "time to success", Head: "p90", Right: true}, {Group: "time to success", Head: "p99", Right: true}, {Group: "time to success", Head: "p99.9", Right: true},
 	}}
 	priced := v.first.Total.Cost+v.first.Total.CostWasted > 0
@@ -278,7 +354,7 @@ func (v fleetView) groups() report.Table {
 		if name == "" {
 			name = "all"
 		}
-		row := []string{name, tty.Group(g.Calls), tty.Percent(part(g.Succeeded, g.Calls)), tty.Percent(part(g.Counts.GaveUp(), g.Calls)), decimals(part(g.Attempts(), g.Calls), 3)}
+		row := []string{name, tty.Group(g.Calls), tty.Percent(part(g.Succeeded, g.Calls)), tty.Percent(part(g.Counts.GaveUp(), g.Calls)), decimals(part(g.Attempts(), g.Calls), 3), boundText(g)}
 		for _, q := range []fleet.Share{500_000, 900_000, 990_000, 999_000} {
 			if g.Latency.Count() == 0 {
 				row = append(row, "-")
@@ -320,6 +396,9 @@ func (v fleetView) overRuns() report.Table {
 // charts are the load and the queue over time, and the latencies.
 func (v fleetView) charts() []chart.Chart {
 	out := []chart.Chart{loadChart(v.result.Scenario, v.first), queueChart(v.result.Scenario, v.first)}
+	if c, ok := groupChart(v.result.Scenario, v.first); ok {
+		out = append(out, c)
+	}
 	if c, ok := latencyChart(v.first); ok {
 		out = append(out, c)
 	}
@@ -359,6 +438,20 @@ func queueChart(sc fleet.Scenario, r *fleet.Result) chart.Lines {
 	return chart.Lines{Title: "Requests that wait", YLabel: "requests", Faults: faultsOf(sc), Picture: longest(r) == 0, Lines: []chart.Line{
 		overTime("in the queue", r, func(i fleet.Interval) float64 { return float64(i.Queue) }),
 	}}
+}
+
+// groupChart shows which clients' calls succeed, if there are several kinds of
+// them.
+func groupChart(sc fleet.Scenario, r *fleet.Result) (chart.Lines, bool) {
+	c := chart.Lines{Title: "Calls that succeed, by clients", YLabel: "per second", Faults: faultsOf(sc), Picture: true}
+	for _, g := range r.Groups {
+		l := chart.Line{Name: g.Name}
+		for k, n := range g.Series {
+			l.X, l.Y = append(l.X, r.Series[k].Start.Seconds()), append(l.Y, perSecond(n.Succeeded, r.Interval))
+		}
+		c.Lines = append(c.Lines, l)
+	}
+	return c, len(r.Groups) > 1 && len(r.Groups) <= maxCurves
 }
 
 // longest returns the longest queue.

@@ -81,7 +81,8 @@ func overlayTable(all []overlaid) report.Table {
 	return t
 }
 
-// overlayCharts draw each measured series over the simulated one.
+// overlayCharts draw each measured series over the simulated one; a terminal has
+// room for the first two.
 func overlayCharts(all []overlaid, run *fleet.Result, sc fleet.Scenario) []chart.Chart {
 	var out []chart.Chart
 	for k, o := range overlaysOf(all) {
@@ -98,7 +99,7 @@ func overlayCharts(all []overlaid, run *fleet.Result, sc fleet.Scenario) []chart
 			}
 			return l
 		}
-		c := chart.Lines{Title: title, YLabel: fmt.Sprintf("in %v", run.Interval), Faults: faultsOf(sc), Lines: []chart.Line{line("simulated", all[k].simulated), line("measured", all[k].measured)}}
+		c := chart.Lines{Title: title, YLabel: fmt.Sprintf("in %v", run.Interval), Faults: faultsOf(sc), Picture: k >= 2, Lines: []chart.Line{line("simulated", all[k].simulated), line("measured", all[k].measured)}}
 		out = append(out, c)
 	}
 	return out

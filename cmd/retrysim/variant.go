@@ -175,6 +175,7 @@ func changed(p retry.Policy, changes string) (retry.Policy, error) {
 //	budget=10%       each success earns a tenth of a retry, 10 at first
 //	budget=aws       the budget of a preset, or none
 //	breaker=5/30s    open for 30 s after 5 failures in a row
+//	breaker=10%      no retries while a tenth of the last 100 attempts failed
 //	throttle=2       Google SRE's adaptive throttling, K = 2
 func parseLimit(text string) (fleet.Limit, error) {
 	word, value, _ := strings.Cut(text, "=")
@@ -195,11 +196,17 @@ func parseLimit(text string) (fleet.Limit, error) {
 		b := retry.PerSuccessBudget(10*retry.Token, share)
 		return fleet.Limit{Budget: &b}, nil
 	case "breaker":
+		if share, ok := parseShare(value); ok {
+			if share <= 0 || share > retry.Token {
+				return fleet.Limit{}, fmt.Errorf("breaker=%s: want more than 0%% and at most 100%%", value)
+			}
+			return fleet.Limit{Rate: &retry.RateBreaker{Share: share, Of: 100}}, nil
+		}
 		count, open, ok := strings.Cut(value, "/")
 		d, err := time.ParseDuration(open)
 		failures, e := strconv.Atoi(count)
 		if !ok || err != nil || e != nil || failures < 1 || d <= 0 {
-			return fleet.Limit{}, fmt.Errorf("breaker=%s: want failures in a row and how long it is open, such as 5/30s", value)
+			return fleet.Limit{}, fmt.Errorf("breaker=%s: want failures in a row and how long it is open, such as 5/30s, or a share of failures such as 10%%", value)
 		}
 		return fleet.Limit{Breaker: &retry.Breaker{Failures: failures, OpenFor: d}}, nil
 	case "throttle":

@@ -119,6 +119,9 @@ type GroupResult struct {
 	GaveUp  Histogram `json:"gave_up_after"` // of those that did not, until they gave up
 	// Limiters is how many of the group's requests each turned away.
 	Limiters []int64 `json:"limiters"`
+	// Series is the group's part of each interval of the run's series; nil if
+	// there is one group only, whose series is the run's.
+	Series []Counts `json:"series,omitempty"`
 }
 
 // Bound is what kept a group's attempts from being served.

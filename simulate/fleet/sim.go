@@ -362,6 +362,9 @@ func (s *sim) tick() {
 	for i := range s.counts {
 		step.Add(s.counts[i])
 		s.totals[i].Counts.Add(s.counts[i])
+		if len(s.counts) > 1 { // the series of a single group is that of all
+			s.totals[i].Series = append(s.totals[i].Series, s.counts[i])
+		}
 		s.counts[i] = Counts{}
 	}
 	s.series = append(s.series, step)

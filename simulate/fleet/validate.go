@@ -14,6 +14,7 @@ import (
 // The limits of a scenario.
 const (
 	maxIntervals = 1_000_000
+	stepBytes    = 8 * 30 // of the series of the run or of a group
 	maxGroups    = 255
 	maxControls  = 10_000
 	// MaxMemory is the most that a run may need for its clients, its series and
@@ -143,7 +144,10 @@ func (c *checker) scenario() {
 	c.want(sc.Horizon > 0, "for", "is %v: say how long to simulate, such as 10m", sc.Horizon)
 	c.want(sc.Interval >= 0, "every", "is negative: %v", sc.Interval)
 	if interval := cmp.Or(sc.Interval, time.Second); interval > 0 {
-		c.want(int64(sc.Horizon/interval) < maxIntervals, "every", "%v in %v makes %d steps, %d are allowed", interval, sc.Horizon, sc.Horizon/interval, maxIntervals)
+		steps := int64(sc.Horizon / interval)
+		c.want(steps < maxIntervals, "every", "%v in %v makes %d steps, %d are allowed", interval, sc.Horizon, steps, maxIntervals)
+		series := float64(steps) * float64(len(sc.Groups)+1) * stepBytes
+		c.want(series <= MaxMemory, "every", "%v in %v makes %d steps of %d groups, which would take %s of memory, %s are allowed", interval, sc.Horizon, steps, len(sc.Groups), bytesText(series), bytesText(MaxMemory))
 	}
 	c.want(len(sc.Groups) > 0, "clients", "there are none: nothing would happen")
 	c.want(len(sc.Groups) <= maxGroups, "clients", "%d groups, %d are allowed", len(sc.Groups), maxGroups)

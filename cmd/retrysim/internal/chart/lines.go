@@ -102,7 +102,13 @@ func (l Lines) Text(s tty.Style) string {
 	}
 	options := []asciigraph.Option{
 		asciigraph.Height(12), asciigraph.Width(width), asciigraph.LowerBound(0), asciigraph.UpperBound(top),
-		asciigraph.YAxisValueFormatter(func(v float64) string { return fmt.Sprintf("%*s", margin-3, tty.Group(int64(math.Round(v)))) }),
+		asciigraph.YAxisValueFormatter(func(v float64) string {
+			text := tty.Group(int64(math.Round(v)))
+			if top < 24 { // whole numbers would stand there twice
+				text = strconv.FormatFloat(v, 'f', 1, 64)
+			}
+			return fmt.Sprintf("%*s", margin-3, text)
+		}),
 	}
 	colours := []asciigraph.AnsiColor{asciigraph.Blue, asciigraph.Red, asciigraph.Green, asciigraph.Yellow, asciigraph.Magenta, asciigraph.Cyan}
 	chars := []string{"█", "▒", "·", "░", "─", "╌"}
