@@ -4,7 +4,7 @@ import "math/bits"
 
 // A key orders events: by instant, then by tie, then by arming.
 type key struct {
-	when int64  // nanoseconds since the start
+	when int64  // nanoseconds since the start; -1 for what goes on before it: see readyFirst
 	tie  uint64 // round of the instant in the high half; owner or random draw in the low half
 	seq  uint64 // arming sequence, unique
 }
@@ -15,7 +15,7 @@ type key struct {
 func (k *key) less(l *key) int {
 	_, b := bits.Sub64(k.seq, l.seq, 0)
 	_, b = bits.Sub64(k.tie, l.tie, b)
-	_, b = bits.Sub64(uint64(k.when), uint64(l.when), b)
+	_, b = bits.Sub64(uint64(k.when)+1, uint64(l.when)+1, b)
 	return int(b)
 }
 

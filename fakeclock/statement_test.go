@@ -355,3 +355,32 @@ func TestCancelLetsNothingElseHappenFirst(t *testing.T) {
 		assert.NoError(t, blocked, "the deadline of this very instant came first; cancelled before: %t", again)
 	}
 }
+
+// What goes on before anything else happens does so at the start of time too,
+// where nothing is before.
+func TestCancelAtTheStartTakesNoTime(t *testing.T) {
+	var after time.Duration
+	require.NoError(t, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+		g := clk.NewGroup()
+		g.Go("waits", func(clk *fakeclock.Clock) error {
+			parent, cancel := fakeclock.WithCancel(context.Background(), clk)
+			defer cancel()
+			child, cancelChild := context.WithCancel(parent) // which may end without telling
+			defer cancelChild()
+			timer := clk.NewTimer(time.Second)
+			select {
+			case <-child.Done():
+			case <-timer.Chan():
+			}
+			return nil
+		})
+		g.Go("cancels", func(clk *fakeclock.Clock) error {
+			_, cancel := fakeclock.WithCancel(context.Background(), clk)
+			cancel()
+			after = clk.Elapsed()
+			return nil
+		})
+		return g.Wait()
+	}))
+	assert.Zero(t, after)
+}
