@@ -25,6 +25,9 @@ type mutant struct {
 // subject returns the mutant in the form in which its bug shows.
 func (m mutant) subject() explore.Subject {
 	area, name, _ := strings.Cut(m.name, "/")
+	if s, ok := hunted[m.name]; ok {
+		return s
+	}
 	switch {
 	case area == "delay":
 		return houseDelay(m.name)

@@ -77,16 +77,19 @@ func newSearch(s Subject, o Options) *search {
 
 // search is one Check.
 type search struct {
-	subject Subject
-	options Options
-	found   map[string]*Failure // by rule, the first
-	reached *states
-	played  int
-	over    bool   // the subject is not fit to be tried further
-	deaf    bool   // the subject blocks when its context ends in a wait
-	whole   bool   // scenarios are left as they were found
-	alive   func() // tells the watchdog that the search goes on
-	until   string // the rule that the search is for; "": all
+	subject   Subject
+	options   Options
+	found     map[string]*Failure // by rule, the first
+	reached   *states
+	played    int
+	over      bool    // the subject is not fit to be tried further
+	deaf      bool    // the subject blocks when its context ends in a wait
+	whole     bool    // scenarios are left as they were found
+	alive     func()  // tells the watchdog that the search goes on
+	until     string  // the rule that the search is for; "": all
+	centuries int     // scenarios that ended with a wait beyond the horizon that is a fault
+	asked     bool    // the subject has been asked for fields
+	fields    []field // what a policy may say and plain code has no word for, and the subject has
 }
 
 // all tries everything, what is quick and tells most first.
@@ -123,6 +126,7 @@ func (c *search) parts() []part {
 		{run: func() { c.small(2, c.cut) }, calls: true},
 		{run: func() { c.small(2, c.edge) }, calls: true},
 		{run: c.long, calls: true},
+		{run: c.varied, calls: true},
 		{run: c.shared, calls: true, shows: []string{"shared-state"}},
 		{run: c.drawn, calls: true, drawn: true},
 		{run: c.repeated, shows: []string{"nondeterministic"}},
@@ -297,6 +301,11 @@ func coincide(events trace.Trace) bool {
 func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.Findings) {
 	for _, f := range findings {
 		name := f.Rule.Name
+		if f.Attempt > 0 && len(events) > 0 && events[len(events)-1].Kind == trace.Wait {
+			if c.centuries++; c.centuries > 20 {
+				c.over = true // what follows would only take long
+			}
+		}
 		if was := c.found[name]; was != nil && was.Level <= f.Level {
 			continue
 		}

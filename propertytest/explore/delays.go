@@ -21,6 +21,9 @@ func (c *search) delays() {
 	policies := c.policies()
 	if len(c.options.Policies) == 0 {
 		policies = append(policies, spreading())
+		for _, f := range c.known() {
+			policies = append(policies, f.says)
+		}
 	}
 	for _, p := range policies {
 		if c.over {
@@ -130,4 +133,17 @@ func (c *search) delayJitter(p retry.Policy, k int) {
 	}
 	c.chances(s, p, all)
 	c.independent(s, p, all)
+}
+
+// firstDelays asks for the first waits of a call; right reports whether they are
+// as the policy says.
+func (c *search) firstDelays(p retry.Policy) (out []time.Duration, right bool) {
+	f, right := c.delayOf(p, 0)
+	previous := time.Duration(0)
+	for n := 1; right && n < 5; n++ {
+		low, high := backoff(p, n, previous)
+		previous, right = c.ask(f, n)
+		out, right = append(out, previous), right && previous >= low && previous <= high
+	}
+	return out, right
 }

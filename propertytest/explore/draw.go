@@ -19,6 +19,9 @@ func (c *search) drawn() {
 		}
 		d := drawer{rand.New(rand.NewPCG(c.options.Seed, uint64(n))), c.subject.streams(), !c.lacks(verdict.Classes)}
 		p := d.policy(c.options.Policies)
+		if known := c.known(); len(known) > 0 && n%2 == 1 {
+			p = d.varying(c.options.Seed, uint64(n)).vary(p, known)
+		}
 		s := d.script(p)
 		events := c.try(s)
 		if d.IntN(2) == 0 {
@@ -102,6 +105,11 @@ func (d drawer) refusal(p retry.Policy, kinds uint64) scripted.Answer {
 	} {
 		if kinds>>(8+i)&1 != 0 {
 			pool = append(pool, a)
+		}
+	}
+	if p.MaxRetryAfter > 0 { // the longest that is honoured, one above it, and what is beyond the window
+		for _, wait := range []time.Duration{p.MaxRetryAfter, p.MaxRetryAfter + time.Millisecond, plus(p.MaxRetryAfter, 2*p.BaseDelay)} {
+			pool = append(pool, scripted.Transient{Hinted: true, Wait: wait.Truncate(time.Millisecond)})
 		}
 	}
 	if p.AttemptTimeout > 0 && kinds&4 != 0 {

@@ -33,6 +33,7 @@ func (c *search) jitter() {
 	policies := c.options.Policies
 	if len(policies) == 0 {
 		policies = []retry.Policy{spreading()}
+		defer c.spreads()
 	}
 	plain, hinted := scripted.Transient{}, scripted.Transient{Hinted: true, Wait: 20 * time.Second}
 	for _, p := range policies {

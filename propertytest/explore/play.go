@@ -99,7 +99,8 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 // failed notes why a scenario did not come to its end.
 func (p *playing) failed(err error) {
 	if errors.Is(err, fakeclock.ErrLimit) {
-		return // beyond the horizon: what was seen until then is right or wrong as it is
+		p.beyond()
+		return // what was seen until then is right or wrong as it is
 	}
 	kind := trace.Stuck
 	switch {
@@ -113,6 +114,20 @@ func (p *playing) failed(err error) {
 		e.At, e.Call, e.Attempt = p.events[n-1].At, p.events[n-1].Call, p.events[n-1].Attempt
 	}
 	p.events = append(p.events, e)
+}
+
+// beyond notes a wait of the subject that goes on beyond the horizon: it is as
+// long as what is left until there, at least.
+func (p *playing) beyond() {
+	n := len(p.events)
+	for n > 0 && p.events[n-1].Kind == trace.Notice {
+		n--
+	}
+	if n > 0 && p.events[n-1].Kind == trace.Failed {
+		e := p.events[n-1]
+		wait := horizon - e.At
+		p.events = append(p.events, trace.Event{At: e.At, Call: e.Call, Attempt: e.Attempt, Kind: trace.Wait, Wait: &wait})
+	}
 }
 
 // What the errors of a [Runner] are that are more than a deadlock.

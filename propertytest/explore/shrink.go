@@ -156,14 +156,27 @@ func simplerPolicies(p retry.Policy) (out []retry.Policy) {
 	add := func(differs bool, change func(*retry.Policy)) {
 		next := p
 		change(&next)
-		if differs && next != p {
+		if differs && next != p && next.Validate() == nil {
 			out = append(out, next)
 		}
 	}
 	add(p.MaxElapsed != 0, func(p *retry.Policy) { p.MaxElapsed = 0 })
 	add(p.AttemptTimeout != 0, func(p *retry.Policy) { p.AttemptTimeout = 0 })
+	add(p.MaxRetryAfter != 0, func(p *retry.Policy) { p.MaxRetryAfter, p.LongRetryAfter = 0, retry.HintClamped })
+	add(p.LongRetryAfter != 0, func(p *retry.Policy) { p.LongRetryAfter = retry.HintClamped })
+	add(p.RetryAfter != 0, func(p *retry.Policy) { p.RetryAfter = retry.HintReplaces })
+	add(p.ThrottleDelay != 0, func(p *retry.Policy) { p.ThrottleDelay = 0 })
+	add(p.Cap != 0, func(p *retry.Policy) { p.Cap = retry.CapBeforeJitter })
 	add(p.Jitter != 0, func(p *retry.Policy) { p.Jitter = retry.JitterNone })
 	add(p.MaxDelay != 0 && p.Cap == retry.CapBeforeJitter, func(p *retry.Policy) { p.MaxDelay = 0 })
+	add(p.Multiplier != 0, func(p *retry.Policy) { p.Multiplier = 0 })
+	add(p.Step != 0, func(p *retry.Policy) { p.Step = 0 })
+	add(p.Schedule != 0, func(p *retry.Policy) {
+		if p.Schedule == retry.List {
+			p.BaseDelay = time.Second
+		}
+		p.Schedule, p.Step, p.Delays = retry.Exponential, 0, ""
+	})
 	add(p.MaxAttempts > 1, func(p *retry.Policy) { p.MaxAttempts = min(p.MaxAttempts, 10) - 1 })
 	add(p.BaseDelay != 0 && p.BaseDelay != time.Second, func(p *retry.Policy) { p.BaseDelay = time.Second })
 	return out

@@ -17,39 +17,81 @@ import (
 	"github.com/retrykit/retrykit/scripted"
 )
 
-// temperature is the one pointer of the request.
-var temperature = 0.5
+// What the pointers of the request point to.
+var (
+	temperature = 0.5
+	topP        = 0.9
+	topK        = 40
+	parallel    = true
+)
 
 // request is what every call asks, each a copy of its own, with something in
 // every field that can be shared. Attempts scribble on theirs.
 var request = retry.ChatRequest{
-	Messages:         []retry.Message{retry.UserText("hello")},
+	Messages: []retry.Message{retry.UserText("hello"), {
+		Role:   retry.RoleAssistant,
+		Blocks: []retry.Block{retry.ToolCall{ID: "1", Name: "search", Args: json.RawMessage(`{}`)}},
+	}, {
+		Role:   retry.RoleUser,
+		Blocks: []retry.Block{retry.ToolResult{CallID: "1", Blocks: []retry.Block{retry.Text{Text: "found"}}}},
+	}},
 	System:           []retry.SystemBlock{{Text: "be brief"}},
 	Tools:            []retry.Tool{{Name: "search", InputSchema: json.RawMessage(`{}`), Tags: []string{"safe"}}},
+	ToolChoice:       retry.ToolChoice{Mode: retry.ToolAuto},
+	ParallelToolUse:  &parallel,
+	MaxTokens:        1000,
 	Temperature:      &temperature,
+	TopP:             &topP,
+	TopK:             &topK,
 	StopSequences:    []string{"stop"},
 	AdditionalParams: json.RawMessage(`{}`),
 }
 
 // scribble is what an attempt may do to its own copy of the request.
 func scribble(r retry.ChatRequest) {
-	if len(r.Messages) > 0 && len(r.Messages[0].Blocks) > 0 {
-		r.Messages[0].Blocks[0] = retry.Text{Text: "scribbled"}
+	for _, m := range r.Messages {
+		for i, b := range m.Blocks {
+			switch b := b.(type) {
+			case retry.ToolCall:
+				scrawl(b.Args)
+			case retry.ToolResult:
+				if len(b.Blocks) > 0 {
+					b.Blocks[0] = retry.Text{Text: "scribbled"}
+				}
+			default:
+				m.Blocks[i] = retry.Text{Text: "scribbled"}
+			}
+		}
 	}
-	if r.Temperature != nil {
-		*r.Temperature = 2
+	for i := range r.System {
+		r.System[i].Text = "scribbled"
 	}
-	if len(r.StopSequences) > 0 {
-		r.StopSequences[0] = "scribbled"
+	for _, t := range r.Tools {
+		scrawl(t.InputSchema)
+		for i := range t.Tags {
+			t.Tags[i] = "scribbled"
+		}
 	}
-	if len(r.System) > 0 {
-		r.System[0].Text = "scribbled"
+	for i := range r.StopSequences {
+		r.StopSequences[i] = "scribbled"
 	}
-	if len(r.Tools) > 0 && len(r.Tools[0].InputSchema) > 0 && len(r.Tools[0].Tags) > 0 {
-		r.Tools[0].InputSchema[0], r.Tools[0].Tags[0] = '!', "scribbled"
+	scrawl(r.AdditionalParams)
+	overwrite(r.ParallelToolUse, false)
+	overwrite(r.Temperature, 2)
+	overwrite(r.TopP, 2)
+	overwrite(r.TopK, 2)
+}
+
+// scrawl spoils raw JSON where it is.
+func scrawl(raw json.RawMessage) {
+	if len(raw) > 0 {
+		raw[0] = '!'
 	}
-	if len(r.AdditionalParams) > 0 {
-		r.AdditionalParams[0] = '!'
+}
+
+func overwrite[T any](p *T, v T) {
+	if p != nil {
+		*p = v
 	}
 }
 
@@ -79,24 +121,42 @@ func hash(r retry.ChatRequest) string {
 	return digestRequest(r)
 }
 
-// untouched reports whether a request is as it was made. Fields that are empty
-// in [request] are compared at once; reflection would cost more than an attempt.
+// untouched reports whether a request is as it was made, as far as that is quick
+// to say: reflection would cost more than an attempt.
 func untouched(r retry.ChatRequest) bool {
-	if len(r.Messages) != 1 || len(r.Messages[0].Blocks) != 1 || len(r.StopSequences) != 1 || r.Temperature == nil ||
-		len(r.System) != 1 || len(r.Tools) != 1 || len(r.Tools[0].Tags) != 1 {
+	if len(r.Messages) != len(request.Messages) || len(r.StopSequences) != 1 || len(r.System) != 1 || len(r.Tools) != 1 || len(r.Tools[0].Tags) != 1 {
 		return false
+	}
+	for i, m := range r.Messages {
+		if m.Role != request.Messages[i].Role || len(m.Blocks) != 1 || !sameBlock(m.Blocks[0], request.Messages[i].Blocks[0]) {
+			return false
+		}
 	}
 	tool, same := r.Tools[0], request.Tools[0]
-	if r.System[0] != request.System[0] || tool.Name != same.Name || tool.Description != "" || tool.Cache != same.Cache ||
-		tool.Tags[0] != same.Tags[0] || string(tool.InputSchema) != "{}" || string(r.AdditionalParams) != "{}" {
+	if r.System[0] != request.System[0] || tool.Name != same.Name || tool.Description != same.Description || tool.Cache != same.Cache ||
+		tool.Tags[0] != same.Tags[0] || string(tool.InputSchema) != "{}" || string(r.AdditionalParams) != "{}" || r.StopSequences[0] != "stop" {
 		return false
 	}
-	if r.Messages[0].Role != retry.RoleUser || r.Messages[0].Blocks[0] != request.Messages[0].Blocks[0] ||
-		r.StopSequences[0] != "stop" || *r.Temperature != temperature {
-		return false
-	}
-	return r.ToolChoice == request.ToolChoice && r.ParallelToolUse == nil && r.MaxTokens == 0 && r.TopP == nil && r.TopK == nil
+	return r.ToolChoice == request.ToolChoice && r.MaxTokens == request.MaxTokens && pointsTo(r.ParallelToolUse, parallel) &&
+		pointsTo(r.Temperature, temperature) && pointsTo(r.TopP, topP) && pointsTo(r.TopK, topK)
 }
+
+// sameBlock compares a block of a request with that of the one that was made.
+func sameBlock(got, want retry.Block) bool {
+	switch want := want.(type) {
+	case retry.ToolCall:
+		got, ok := got.(retry.ToolCall)
+		return ok && got.ID == want.ID && got.Name == want.Name && got.Cache == want.Cache && string(got.Args) == "{}"
+	case retry.ToolResult:
+		got, ok := got.(retry.ToolResult)
+		return ok && got.CallID == want.CallID && got.IsError == want.IsError && got.Cache == want.Cache &&
+			len(got.Blocks) == 1 && sameBlock(got.Blocks[0], want.Blocks[0])
+	}
+	_, ok := got.(retry.Text)
+	return ok && got == want
+}
+
+func pointsTo[T comparable](p *T, v T) bool { return p != nil && *p == v }
 
 // describe returns the kind of a chunk, and size and hash of its content.
 func describe(chunk retry.StreamChunk) (kind string, size int, body string) {

@@ -217,6 +217,12 @@ type word uint64
 
 func (w word) Uint64() uint64 { return uint64(w) }
 
+// unended reports whether the trace ends in the wait after the last attempt, which
+// a harness did not see the end of.
+func (c *call) unended(a attempt) bool {
+	return c.end == nil && a.failed != nil && a.failed.Class != "" && a.wait != nil && a.wait.Wait != nil && a.over == nil
+}
+
 // waited returns the wait after the i-th attempt, 0 if there was none.
 func (c *call) waited(i int) time.Duration {
 	if i < 0 {

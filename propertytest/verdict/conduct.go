@@ -15,6 +15,12 @@ func sleptAfterLast(c *call) []Finding {
 		f.At = c.end.At
 		return []Finding{f}
 	}
+	if ok && c.unended(a) {
+		if _, mustNot := c.goesOn(len(c.attempts) - 1); mustNot {
+			return []Finding{finding(a, "attempt %d was the last, and a wait of %v at least follows it", a.number, *a.wait.Wait)}
+		}
+		return nil
+	}
 	if !ok || c.end == nil || a.failed == nil || c.end.At <= a.failed.At && a.wait == nil {
 		return nil
 	}

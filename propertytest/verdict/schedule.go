@@ -34,6 +34,11 @@ func overWait(c *call) (out []Finding) {
 		a := c.attempts[0]
 		out = append(out, finding(a, "attempt %d came %v after the call, and not at once", a.number, a.at-c.begin.At))
 	}
+	if a, ok := c.last(); ok && c.unended(a) {
+		if _, most, known := c.asked(len(c.attempts) - 1); known && *a.wait.Wait > most {
+			out = append(out, finding(a, "the wait after attempt %d is %v at least, and not %v at most", a.number, *a.wait.Wait, most))
+		}
+	}
 	for i, next := range c.retries() {
 		gap, ok := c.gap(i)
 		if _, most, known := c.asked(i); ok && known && gap > most {
