@@ -21,30 +21,49 @@ func (c *search) delays() {
 	policies := c.policies()
 	if len(c.options.Policies) == 0 {
 		policies = append(policies, spreading())
-		for _, f := range c.known() {
+	}
+	c.delaysUnder(policies)
+	if c.over || len(c.options.Policies) > 0 {
+		return
+	}
+	policies = nil
+	c.watched(func(part *search) {
+		for _, f := range part.known() {
 			policies = append(policies, f.says)
 		}
-	}
+	})
+	c.delaysUnder(policies)
+}
+
+func (c *search) delaysUnder(policies []retry.Policy) {
 	for _, p := range policies {
 		if c.over {
 			return
 		}
-		part := *c // which is left alone with the subject if that hangs
-		part.found = make(map[string]*Failure)
-		if err := c.options.Run(fakeclock.Config{Stall: time.Second}, func(stage Stage) error {
-			part.alive = func() { stage.Clock.Sleep(1) } // the watchdog is for one question, not for all
-			part.delaysOf(p)
-			return nil
-		}); err != nil {
+		found, err := c.watched(func(part *search) { part.delaysOf(p) })
+		if err != nil {
 			c.delay("stuck", p, 1, "%v", err)
 			return
 		}
 		c.played++
-		for _, name := range sortedKeys(part.found) {
-			f := part.found[name]
+		for _, name := range sortedKeys(found) {
+			f := found[name]
 			c.keep(f.Script, f.Trace, verdict.Findings{f.Finding})
 		}
 	}
+}
+
+// watched lets part of the search ask, where a watchdog sees it if that never
+// ends, and returns what it found.
+func (c *search) watched(ask func(part *search)) (found map[string]*Failure, err error) {
+	part := *c // which is left alone with the subject if that hangs
+	part.found = make(map[string]*Failure)
+	err = c.options.Run(fakeclock.Config{Stall: time.Second}, func(stage Stage) error {
+		part.alive = func() { stage.Clock.Sleep(1) } // the watchdog is for one question, not for all
+		ask(&part)
+		return nil
+	})
+	return part.found, err
 }
 
 func (c *search) delaysOf(p retry.Policy) {

@@ -98,7 +98,7 @@ func window(p retry.Policy, n int, answer scripted.Answer, hint *time.Duration, 
 // backoff returns the bounds of the schedule's n-th wait, with jitter.
 func backoff(p retry.Policy, n int, previous time.Duration) (low, high time.Duration) {
 	d, steps := big.NewInt(int64(p.BaseDelay)), int64(n-1)
-	most := big.NewInt(1<<63 - 1)
+	most, whole := big.NewInt(1<<63-1), true
 	switch p.Schedule {
 	case retry.Linear:
 		step := p.Step
@@ -115,14 +115,17 @@ func backoff(p retry.Policy, n int, previous time.Duration) (low, high time.Dura
 			factor.SetInt64(2)
 		}
 		millionths, _ := new(big.Rat).Mul(factor, big.NewRat(1_000_000, 1)).Float64()
+		factor = big.NewRat(int64(millionths+0.5), 1_000_000) // in lowest terms
+		whole = factor.IsInt()
+		unit := big.NewInt(1)
 		for range steps {
-			before := new(big.Int).Set(d)
-			d.Mul(d, big.NewInt(int64(millionths+0.5)))
-			d.Quo(d, big.NewInt(1_000_000))
-			if d.Cmp(most) > 0 || d.Cmp(before) == 0 {
+			if d.Sign() == 0 || factor.Num().Cmp(factor.Denom()) == 0 || d.BitLen() > unit.BitLen()+64 {
 				break // it stays there
 			}
+			d.Mul(d, factor.Num())
+			unit.Mul(unit, factor.Denom())
 		}
+		d.Quo(d, unit)
 	}
 	if d.Cmp(most) > 0 {
 		d.Set(most)
@@ -138,10 +141,19 @@ func backoff(p retry.Policy, n int, previous time.Duration) (low, high time.Dura
 	}
 	below, above := shares(p.Jitter)
 	low, high = delay-share(delay, below), plus(delay, share(delay, above))
+	if !whole {
+		low, high = max(low-rounding(n, delay, p.BaseDelay), 0), plus(high, rounding(n, delay, p.BaseDelay))
+	}
 	if p.Cap == retry.CapAfterJitter {
 		low, high = capped(low, limit), capped(high, limit)
 	}
 	return low, high
+}
+
+// rounding returns how far a delay that grew by a fraction may be off: by a
+// nanosecond in each step, which grows with the rest, and by what a float drops.
+func rounding(n int, delay, base time.Duration) time.Duration {
+	return time.Duration(min(n, 1<<10))*(min(delay/max(base, 1), 1<<20)+1) + delay>>40
 }
 
 // shares returns how far a kind of jitter reaches below and above the delay, in

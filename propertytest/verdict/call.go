@@ -249,12 +249,31 @@ func (c *call) asked(i int) (least, most time.Duration, ok bool) {
 		if !d.Retry() {
 			return 0, 0, false
 		}
-		least, most, ok = min(least, d.Wait), max(most, d.Wait), true
+		slack := time.Duration(0)
+		if d.Reason == retry.Backoff {
+			slack = rounding(p, c.attempts[i].number)
+		}
+		least, most, ok = min(least, max(d.Wait-slack, 0)), max(most, d.Wait+min(slack, math.MaxInt64-d.Wait)), true
 	}
 	if c.spec.Loose {
 		most = math.MaxInt64
 	}
 	return least, most, ok
+}
+
+// rounding returns how far a backoff may be off that grows by a fraction: code may
+// round each step, or multiply in floating point. Where the factor is whole there
+// is nothing to round.
+func rounding(p retry.Policy, attempt int) time.Duration {
+	if p.Schedule != retry.Exponential || p.Multiplier == math.Trunc(p.Multiplier) {
+		return 0
+	}
+	base := max(p.BaseDelay, p.ThrottleDelay, 1)
+	if p.BaseDelay > 0 && p.ThrottleDelay > 0 {
+		base = min(p.BaseDelay, p.ThrottleDelay)
+	}
+	d := p.Backoff(attempt)
+	return time.Duration(min(attempt, 1<<10))*(min(d/base, 1<<20)+1) + d>>40
 }
 
 // goesOn reports what the policy says of a call after its i-th attempt: that it
