@@ -70,6 +70,7 @@ func (m *above) ChatStream(ctx context.Context, r retry.ChatRequest) (retry.Stre
 	return m.CompletionModel.ChatStream(ctx, r)
 }
 
+// What a schedule says.
 func init() {
 	reads("multiplier-ignored", "early-retry", "doubles whatever the multiplier", func(p *retry.Policy) { p.Multiplier = 0 })
 	reads("step-ignored", "early-retry", "takes the base for the step", func(p *retry.Policy) { p.Step = 0 })
@@ -88,6 +89,10 @@ func init() {
 			p.Delays = retry.MakeDelays(p.Delays.List()[0])
 		}
 	})
+}
+
+// What becomes of a Retry-After.
+func init() {
 	reads("larger-is-replace", "early-retry", "waits for a Retry-After where the backoff is longer and the policy asks for the longer one", func(p *retry.Policy) {
 		if p.RetryAfter == retry.HintOrBackoff {
 			p.RetryAfter = retry.HintReplaces
@@ -112,6 +117,10 @@ func init() {
 	long("drop-is-clamp", "over-wait", "clamps a Retry-After that is to be dropped", retry.HintDropped, retry.HintClamped)
 	long("give-up-is-clamp", "extra-attempt", "goes on where a long Retry-After is to end the call", retry.HintGivesUp, retry.HintClamped)
 	long("window-is-clamp", "early-retry", "clamps a Retry-After that is to be moved into a window", retry.HintWithin, retry.HintClamped)
+}
+
+// What jitter and cap say.
+func init() {
 	reads("cap-after-jitter-is-before", "early-retry", "caps the delay and not the wait", func(p *retry.Policy) { p.Cap &^= retry.CapAfterJitter })
 	reads("exact-cap-jittered", "over-wait", "adds jitter to a cap that is to be exact", func(p *retry.Policy) {
 		if p.Cap == retry.CapExact {
@@ -134,7 +143,9 @@ func init() {
 			p.BaseDelay = math.MaxInt64
 		}
 	})
+}
 
+func init() {
 	clones("top-p", "copies all but what TopP points to", func(next *retry.ChatRequest, caller retry.ChatRequest) { next.TopP = caller.TopP })
 	clones("top-k", "copies all but what TopK points to", func(next *retry.ChatRequest, caller retry.ChatRequest) { next.TopK = caller.TopK })
 	clones("parallel", "copies all but what ParallelToolUse points to", func(next *retry.ChatRequest, caller retry.ChatRequest) {
