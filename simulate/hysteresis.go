@@ -31,9 +31,9 @@ type HysteresisPoint struct {
 type HysteresisResult struct {
 	Points   []HysteresisPoint // from the smallest load to the largest
 	Measured time.Duration     // of each step: its second half
-	// Lost is the smallest load at which on the way down less than half as many
-	// calls succeed as on the way up: past a trigger the system stays where it
-	// is. 0: there is none.
+	// Lost is the smallest load that the system carried on the way up, so that nine
+	// in ten calls succeeded, and at which on the way down less than half as many
+	// do: past a trigger it stays where it is. 0: there is none.
 	Lost fleet.Rate
 	// Capacity is what the server takes, and Vulnerable the capacity divided by
 	// the attempts of a call: between them a system whose calls time out is
@@ -103,7 +103,8 @@ func Hysteresis(ctx context.Context, s *scripted.Script, o HysteresisOptions) (*
 	}
 	for k, load := range loads {
 		p := HysteresisPoint{Load: load, Up: counts(k), Down: counts(len(stairs) - 1 - k)}
-		if out.Lost == 0 && p.Down.Succeeded < p.Up.Succeeded/2 {
+		carried := p.Up.Succeeded*10 >= p.Up.Calls*9
+		if out.Lost == 0 && carried && p.Down.Succeeded < p.Up.Succeeded/2 {
 			out.Lost = load
 		}
 		out.Points = append(out.Points, p)

@@ -109,7 +109,14 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var version bool
+	root.Flags().BoolVar(&version, "version", false, "print the version, as retrysim version does")
+	root.RunE = func(c *cobra.Command, _ []string) error {
+		if version {
+			return printVersion(c)
+		}
+		return c.Help()
 	}
 	root.SetFlagErrorFunc(explainFlag)
 	root.PersistentFlags().String("color", "auto", "colours: auto, always or never")
@@ -138,11 +145,16 @@ func newRoot() *cobra.Command {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {
 			c.GroupID = group.title
+			c.Args = explainArgs(c.Args)
 			root.AddCommand(c)
 		}
 	}
-	root.SetHelpCommandGroupID("Other:")
+	root.SetHelpCommand(newHelp())
 	root.SetCompletionCommandGroupID("Other:")
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		c.Args, c.RunE = cobra.ArbitraryArgs, unknownShell
+	}
 	root.SetHelpTemplate(help)
 	root.SetUsageTemplate(usage)
 	return root
@@ -177,6 +189,63 @@ Flags of every command:
 {{end}}{{if .HasAvailableSubCommands}}
 More about one: {{.CommandPath}} COMMAND --help
 {{end}}`
+
+// newHelp is cobra's command, with an error for what there is no help about.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Say what a command does",
+		Example: "  retrysim help fleet",
+		GroupID: "Other:",
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
+			for _, sub := range c.Root().Commands() {
+				if len(args) == 0 && sub.IsAvailableCommand() {
+					out = append(out, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(c.Root(), args)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// unknownShell says which shells there are.
+func unknownShell(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	_, err := oneOf("completion", args[0], names)
+	return err
+}
+
+// explainArgs says what arguments a command takes instead of how many.
+func explainArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		err := check(c, args)
+		if err != nil && (strings.HasPrefix(err.Error(), "accepts ") || strings.HasPrefix(err.Error(), "unknown command ")) {
+			given := "nothing is given"
+			if len(args) > 0 {
+				given = fmt.Sprintf("%q is given", strings.Join(args, " "))
+			}
+			return fmt.Errorf("%s: %s: want %s", c.Name(), given, strings.TrimSuffix(c.UseLine(), " [flags]"))
+		}
+		return err
+	}
+}
 
 // unknownCommand says which command was meant.
 func unknownCommand(c *cobra.Command, args []string) error {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -67,6 +68,9 @@ func (in runInput) play() (*report.Document, *simulate.Run, error) {
 		return nil, nil, fmt.Errorf("%s is a fleet scenario (run it with: retrysim fleet %[1]s)", in.Name)
 	}
 	played, err := simulate.Play(script, simulate.Options{Policy: in.Policy, Seed: in.Seed})
+	if errors.As(err, new(*simulate.EndlessError)) {
+		return nil, nil, fmt.Errorf("%w (limit the attempts of the policy)", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

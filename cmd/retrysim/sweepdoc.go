@@ -403,13 +403,15 @@ func (v staircaseView) document() *report.Document {
 				lost = k
 			}
 			result.Stairs = append(result.Stairs, stairOf(name, true, loads[k], p.Up), stairOf(name, false, loads[k], p.Down))
-			rows[k] = append(rows[k], tty.Percent(part(p.Up.Succeeded, p.Up.Calls)), tty.Percent(part(p.Down.Succeeded, p.Down.Calls)))
-			up.X, up.Y = append(up.X, at(k)), append(up.Y, 100*part(p.Up.Succeeded, p.Up.Calls))
-			down.X, down.Y = append(down.X, at(k)), append(down.Y, 100*part(p.Down.Succeeded, p.Down.Calls))
+			// A backlog may add successes of calls that began before.
+			good := []float64{min(part(p.Up.Succeeded, p.Up.Calls), 1), min(part(p.Down.Succeeded, p.Down.Calls), 1)}
+			rows[k] = append(rows[k], tty.Percent(good[0]), tty.Percent(good[1]))
+			up.X, up.Y = append(up.X, at(k)), append(up.Y, 100*good[0])
+			down.X, down.Y = append(down.X, at(k)), append(down.Y, 100*good[1])
 		}
 		c.Lines = append(c.Lines, up, down)
 		if lost < 0 {
-			parts = append(parts, fmt.Sprintf("No hysteresis with %s: on the way down as many calls succeed as on the way up.", name))
+			parts = append(parts, fmt.Sprintf("No hysteresis with %s: on the way down it carries every load that it carried on the way up.", name))
 		} else {
 			parts = append(parts, fmt.Sprintf("Hysteresis with %s: once down, it stays down until the load is below %s (%s calls/s), which it carried on the way up.", name, spaced(loads[lost]), decimals(at(lost), 0)))
 		}

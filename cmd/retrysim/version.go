@@ -14,8 +14,10 @@ func newVersion() *cobra.Command {
 		Short:   "Print the version",
 		Example: "  retrysim version",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return output(c, fmt.Appendf(nil, "retrysim %s (%s, %s/%s)\n", report.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return printVersion(c) },
 	}
+}
+
+func printVersion(c *cobra.Command) error {
+	return output(c, fmt.Appendf(nil, "retrysim %s (%s, %s/%s)\n", report.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }
