@@ -275,7 +275,7 @@ func (e *engine) armed(ev *event) {
 	if e.awaits != nil {
 		e.tellAwaits(ev, 1)
 	}
-	if e.follow != nil && ev.place == 1 {
+	if e.follow != nil && e.queue.isFirst(ev) {
 		e.follow.rearm()
 	}
 }

@@ -107,7 +107,7 @@ func TestQueueAgainstModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"arm": func(rt *rapid.T) {
-				for range rapid.IntRange(1, 12).Draw(rt, "n") { // enough for a heap of some levels
+				for range rapid.IntRange(1, 12).Draw(rt, "n") { // enough for a queue of some levels
 					i, owner, d := len(timers), rapid.IntRange(0, 2).Draw(rt, "owner"), durations.Draw(rt, "d")
 					timers = append(timers, owners[owner].AfterFunc(d, func() {
 						fired = append(fired, modelFiring{i, clk.Elapsed()})

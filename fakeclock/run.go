@@ -443,7 +443,7 @@ func (e *engine) setAlarm(p *proc, o *owner, d time.Duration) {
 // nextIs ends the sleep of p on the spot if it is the next event: no need to switch.
 func (e *engine) nextIs(p *proc) bool {
 	ev := &p.event
-	if ev.place != 1 || e.fired >= e.maxEvents || ev.when > e.maxTime {
+	if !e.queue.isFirst(ev) || e.fired >= e.maxEvents || ev.when > e.maxTime {
 		return false
 	}
 	e.queue.take()
