@@ -29,10 +29,14 @@ type Report struct {
 
 // Check plays a script, or runs a fleet scenario, and evaluates its
 // expectations. Recordings that a scenario names are read from its folder.
-func Check(s *scripted.Script) *Report {
+func Check(s *scripted.Script) *Report { return CheckContext(context.Background(), s) }
+
+// CheckContext is [Check] until a context ends: of a fleet that is interrupted the
+// report is about the time until then, and says so.
+func CheckContext(ctx context.Context, s *scripted.Script) *Report {
 	r := &Report{Script: s}
 	if s.IsFleet() {
-		r.fleet(s)
+		r.fleet(ctx, s)
 		return r
 	}
 	run, err := Play(s, Options{})
@@ -45,8 +49,8 @@ func Check(s *scripted.Script) *Report {
 }
 
 // fleet runs a fleet scenario.
-func (r *Report) fleet(s *scripted.Script) {
-	result, err := RunFleet(context.Background(), s, FleetOptions{Files: os.DirFS(filepath.Dir(s.Name))})
+func (r *Report) fleet(ctx context.Context, s *scripted.Script) {
+	result, err := RunFleet(ctx, s, FleetOptions{Files: os.DirFS(filepath.Dir(s.Name))})
 	if err != nil {
 		r.Problems = []error{err}
 		return

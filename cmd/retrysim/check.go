@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -73,18 +74,31 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
+	ctx, stop := interruptible(c)
+	defer stop()
+	p := newProgress(c, len(files), 0)
+	p.noun = "files"
 	var all []checked
 	for _, file := range files {
-		got, err := f.check(c, file.name)
+		got, err := f.check(ctx, c, file.name)
+		p.step(0)
+		if ctx.Err() != nil {
+			break // what it says of the file may be half of it
+		}
 		switch {
 		case err != nil:
+			p.clear()
 			return err
 		case file.found && errors.Is(got.err, scripted.ErrNoScript):
 			continue // an archive of other things
 		}
 		all = append(all, got)
 	}
-	if len(all) == 0 {
+	p.clear()
+	switch {
+	case len(all) == 0 && ctx.Err() != nil:
+		return errInterrupted
+	case len(all) == 0:
 		return fmt.Errorf("check: no archive under %s holds a file whose name ends in .retry", strings.Join(args, ", "))
 	}
 	for _, file := range junit {
@@ -102,7 +116,11 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	return sum.verdict(c.ErrOrStderr(), all)
+	err = sum.verdict(c.ErrOrStderr(), all)
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
 }
 
 // annotate writes the annotations where GitHub looks for them and nothing else
@@ -119,14 +137,14 @@ func (f *checkFlags) annotate(c *cobra.Command, all []checked) error {
 
 // check reads, plays and, if it is asked to, updates a file. The error is that
 // of writing the update.
-func (f *checkFlags) check(c *cobra.Command, file string) (checked, error) {
+func (f *checkFlags) check(ctx context.Context, c *cobra.Command, file string) (checked, error) {
 	var got checked
 	got.name, got.text, got.err = readFile(c, file)
 	if got.err != nil {
 		return got, nil
 	}
-	got.play()
-	if edits := got.edits(); f.update && len(edits) > 0 {
+	got.play(ctx)
+	if edits := got.edits(); ctx.Err() == nil && f.update && len(edits) > 0 {
 		text := scripted.Rewrite(got.text, edits)
 		if _, err := scripted.ParseFile(got.name, text); err != nil {
 			got.err = fmt.Errorf("%s: not updated, because with the new values it could not be read: %w", got.name, err)
@@ -136,16 +154,16 @@ func (f *checkFlags) check(c *cobra.Command, file string) (checked, error) {
 			return got, ioError{err}
 		}
 		got = checked{name: got.name, text: text, updated: len(edits)}
-		got.play()
+		got.play(ctx)
 	}
 	return got, nil
 }
 
-func (f *checked) play() {
+func (f *checked) play(ctx context.Context) {
 	scripts, err := scripted.ParseFile(f.name, f.text)
 	f.err = err
 	for _, s := range scripts {
-		f.reports = append(f.reports, simulate.Check(s))
+		f.reports = append(f.reports, simulate.CheckContext(ctx, s))
 	}
 }
 

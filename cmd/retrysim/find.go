@@ -54,18 +54,25 @@ func (f *fleetFlags) findInput(c *cobra.Command, in fleetInput) (findInput, erro
 func parseCondition(text string) (scripted.Expect, error) {
 	const before = "expect "
 	s, err := scripted.Parse("--while", "fleet for=1s\narrive burst\n"+before+text)
-	var all scripted.SyntaxErrors
 	switch {
-	case errors.As(err, &all):
-		e := *all[0]
-		e.Pos.Line, e.Pos.Col, e.Source = 1, max(e.Pos.Col-int32(len(before)), 1), text
-		return scripted.Expect{}, &e
 	case err != nil:
-		return scripted.Expect{}, err
+		return scripted.Expect{}, shifted(err, 3, before, text)
 	case len(s.Expects) != 1 || s.Expects[0].Open || strings.ContainsAny(text, ";\n#"):
 		return scripted.Expect{}, fmt.Errorf("--while %q: want one condition (such as recovery <= 60s)", text)
 	}
 	return s.Expects[0], nil
+}
+
+// shifted returns the first error of a text of the command line that was parsed
+// as the end of a line of a script, without what was put before it.
+func shifted(err error, line int32, before, text string) error {
+	var all scripted.SyntaxErrors
+	if !errors.As(err, &all) || all[0].Pos.Line != line {
+		return err
+	}
+	e := *all[0]
+	e.Pos.Line, e.Pos.Col, e.Source = 1, max(e.Pos.Col-int32(len(before)), 1), text
+	return &e
 }
 
 // document searches and says what was found; interrupted says that it was of

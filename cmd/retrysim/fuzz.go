@@ -85,22 +85,40 @@ func (f *fuzzFlags) run(c *cobra.Command, arg string) error {
 	in := fuzzInput{Goals: scripted.Format(goals), Runs: &f.runs, Seed: f.seed}
 	clock := clockwork.NewRealClock()
 	began := clock.Now()
+	ctx, stop := interruptible(c)
+	defer stop()
+	p := newProgress(c, f.runs, 0)
+	p.noun = "scripts"
+	search.More = func(explore.Progress) bool {
+		p.step(0)
+		return ctx.Err() == nil
+	}
 	if f.duration > 0 {
 		search.Runs, in.Runs = 0, nil
-		search.More = func(p explore.Progress) bool { return p.Runs%64 != 0 || clock.Since(began) < f.duration }
+		search.More = func(p explore.Progress) bool {
+			return ctx.Err() == nil && (p.Runs%64 != 0 || clock.Since(began) < f.duration)
+		}
 	}
 	found, progress, err := explore.Fuzz(search)
+	p.clear()
 	if err != nil {
 		return fmt.Errorf("fuzz: %w", err)
 	}
 	if took := clock.Since(began); took > 100*time.Millisecond {
 		say(c, "%s runs, %s a second", tty.Group(int64(progress.Runs)), tty.Group(int64(float64(progress.Runs)/took.Seconds())))
 	}
-	if err := f.outputFlags.write(c, f.document(arg, in, found, progress)); err != nil {
+	d := f.document(arg, in, found, progress)
+	if found == nil && ctx.Err() != nil {
+		d.Verdict = report.Verdict{Text: "Interrupted: " + d.Verdict.Text}
+	}
+	if err := f.outputFlags.write(c, d); err != nil {
 		return err
 	}
-	if found != nil {
+	switch {
+	case found != nil:
 		return errFailed
+	case ctx.Err() != nil:
+		return errInterrupted
 	}
 	return nil
 }
@@ -127,9 +145,9 @@ func (f *fuzzFlags) goals(c *cobra.Command, arg string) (*scripted.Script, error
 		goals.Policy = &p
 	}
 	for _, e := range f.expects {
-		s, err := scripted.Parse("--expect", "expect "+e+"; ok")
+		s, err := scripted.Parse("--expect", "expect "+e+"\nok")
 		if err != nil {
-			return nil, err
+			return nil, shifted(err, 1, "expect ", e)
 		}
 		s.Expects[0].Pos = scripted.Pos{} // it is no part of a file
 		goals.Expects = append(goals.Expects, s.Expects...)

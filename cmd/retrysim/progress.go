@@ -34,6 +34,9 @@ type progress struct {
 	shown time.Time
 	wrote bool
 	past  int64 // events of the runs that are over
+	// noun is what is done one after the other where it is no run in virtual
+	// time, such as scripts.
+	noun string
 
 	mu sync.Mutex // runs may be side by side
 }
@@ -108,6 +111,9 @@ func (p *progress) line(elapsed, at time.Duration, events int64) string {
 	if left := float64(elapsed) * (1 - share) / share; left < float64(48*time.Hour) {
 		rest = time.Duration(left).Round(time.Second).String()
 	}
+	if p.noun != "" {
+		return fmt.Sprintf("%s of %s %s  %s  eta %s", tty.Group(int64(p.done)), tty.Group(int64(p.runs)), p.noun, bar, rest)
+	}
 	perSecond := float64(p.past+events) / elapsed.Seconds()
 	runs := ""
 	if p.runs > 1 {
@@ -117,11 +123,14 @@ func (p *progress) line(elapsed, at time.Duration, events int64) string {
 }
 
 // next says that a run is over.
-func (p *progress) next(r *fleet.Result) {
+func (p *progress) next(r *fleet.Result) { p.step(r.Events) }
+
+// step says that something is over, with so many events.
+func (p *progress) step(events int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done++
-	p.past += r.Events
+	p.past += events
 	if p.out != nil {
 		p.write(time.Now(), 0, 0) // runs may be too short to tell anything
 	}

@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +52,13 @@ func TestProgress(t *testing.T) {
 	p.clear()
 	assert.Equal(t, "45s of 1m30s virtual  ██████████··········  1.0M events/s  eta 10s\n1m21s of 1m30s virtual  ██████████████████··  1.0M events/s  eta 2s\n", out.String())
 
+	// Of what has no virtual time, how many are over.
+	out.Reset()
+	p = &progress{out: &out, runs: 20_000, noun: "scripts", done: 4999, began: began}
+	p.began = time.Now().Add(-4 * time.Second)
+	p.step(0)
+	assert.Equal(t, "\r5000 of 20,000 scripts  █████···············  eta 12s\x1b[K", out.String())
+
 	// With --progress none, or --quiet, nobody sees anything.
 	var none progress
 	none.clear()
@@ -74,6 +85,8 @@ func TestInterrupt(t *testing.T) {
 		{[]string{"sweep", file}, ""},
 		{[]string{"sweep", file, "--shard", "1/2"}, ""},
 		{[]string{"sweep", file, "--staircase"}, ""},
+		{[]string{"check", file}, ""},
+		{[]string{"fuzz", "openai", "--runs", "1000M", "-q"}, "Interrupted: Nothing found: "},
 		{[]string{"fleet", file, "--runs", "5"}, "Interrupted at "},
 		{[]string{"fleet", file, "--find", "load", "--while", "successes > 99%"}, ""},
 	} {
@@ -104,4 +117,43 @@ func TestInterruptedSweep(t *testing.T) {
 	text := d.Text(tty.Style{Width: 100})
 	assert.Contains(t, text, "50 %")
 	assert.Contains(t, text, "not run", "a load that was not run")
+}
+
+// A whole process that gets the signal of Ctrl-C in the midst of its work prints
+// what it has and ends with 130.
+func TestInterruptSignal(t *testing.T) {
+	stat := func(pid int) []string { // of the process, as proc(5) has it
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		require.NoError(t, err)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		return strings.Fields(rest)
+	}
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("whether the process works already is seen in /proc: ", err)
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	command := filepath.Join(t.TempDir(), "retrysim") // the name by which the test binary is the command
+	require.NoError(t, os.Symlink(self, command))
+	file := filepath.Join(t.TempDir(), "long.retry")
+	require.NoError(t, os.WriteFile(file, []byte(long), 0o666))
+	c := exec.Command(command, "fleet", file, "--progress", "none", "-o", filepath.Join(t.TempDir(), "partial.json"))
+	var out, msg bytes.Buffer
+	c.Stdout, c.Stderr = &out, &msg
+	require.NoError(t, c.Start())
+	// It starts in a hundredth of the processor time that says it simulates.
+	for worked := 0; worked < 100; {
+		user, err := strconv.Atoi(stat(c.Process.Pid)[11])
+		require.NoError(t, err)
+		worked = user // hundredths of a second
+		runtime.Gosched()
+	}
+	require.NoError(t, c.Process.Signal(os.Interrupt))
+	err = c.Wait()
+	var status *exec.ExitError
+	require.ErrorAs(t, err, &status)
+	assert.Equal(t, exitInterrupted, status.ExitCode())
+	assert.Contains(t, out.String(), "Interrupted at ")
+	assert.Contains(t, msg.String(), "partial.json (")
+	assert.Contains(t, msg.String(), "retrysim: interrupted; what was finished is written\n")
 }
