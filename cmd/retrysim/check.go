@@ -76,26 +76,10 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
-	p := newProgress(c, len(files), 0)
-	p.noun = "files"
-	var all []checked
-	for _, file := range files {
-		got, err := f.check(ctx, c, file.name)
-		p.step(0)
-		if ctx.Err() != nil {
-			break // what it says of the file may be half of it
-		}
-		switch {
-		case err != nil:
-			p.clear()
-			return err
-		case file.found && errors.Is(got.err, scripted.ErrNoScript):
-			continue // an archive of other things
-		}
-		all = append(all, got)
-	}
-	p.clear()
+	all, err := f.checkAll(ctx, c, files)
 	switch {
+	case err != nil:
+		return err
 	case len(all) == 0 && ctx.Err() != nil:
 		return errInterrupted
 	case len(all) == 0:
@@ -121,6 +105,30 @@ func (f *checkFlags) run(c *cobra.Command, args []string) error {
 		return errInterrupted
 	}
 	return err
+}
+
+// checkAll checks one file after the other, until the context ends. The error is
+// that of writing an update.
+func (f *checkFlags) checkAll(ctx context.Context, c *cobra.Command, files []input) ([]checked, error) {
+	p := newProgress(c, len(files), 0)
+	p.noun = "files"
+	defer p.clear()
+	var all []checked
+	for _, file := range files {
+		got, err := f.check(ctx, c, file.name)
+		p.step(0)
+		if ctx.Err() != nil {
+			break // what it says of the file may be half of it
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case file.found && errors.Is(got.err, scripted.ErrNoScript):
+			continue // an archive of other things
+		}
+		all = append(all, got)
+	}
+	return all, nil
 }
 
 // annotate writes the annotations where GitHub looks for them and nothing else
