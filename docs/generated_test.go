@@ -133,8 +133,13 @@ func TestThirdParty(t *testing.T) {
 	golden(t, "../THIRD_PARTY.md", "# Third parties\n\n<!-- Made from the module cache by make golden. -->\n\n"+
 		"What is linked into `retrysim`, and under which licence. Who imports `retry`, `fakeclock` or `scripted` gets clockwork alone.\n\n"+
 		"| module | version | licence |\n|---|---|---|\n"+table.String()+
-		"\nThe HTML reports hold uPlot, MIT: `"+first+"`.\n"+texts.String())
+		credits+"\nThe HTML reports hold uPlot, MIT: `"+first+"`.\n"+texts.String())
 }
+
+// credits are what two of the licences ask for.
+const credits = `
+gonum.org/v1/plot, which draws the charts, imports every backend that it has, so two licences of another kind are linked in with it. Each asks for a credit: [SVGo](https://github.com/ajstarks/svgo), by Anthony Starks, is used unchanged under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), without any warranty. Of Freetype-Go the rasteriser is used, unchanged, under the FreeType License, the first of the two on offer: portions of this software are copyright © 1996-2006 The FreeType Project (www.freetype.org), all rights reserved.
+`
 
 func licenceOf(t *testing.T, dir string) string {
 	t.Helper()
