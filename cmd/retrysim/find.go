@@ -246,7 +246,7 @@ func (v findView) table() report.Table {
 // chart shows with how many seeds the condition holds at each value.
 func (v findView) chart() (chart.Lines, bool) {
 	f := v.found
-	c := chart.Lines{Title: fmt.Sprintf("Seeds with which %v", f.While), XLabel: f.Parameter, YLabel: "% of the seeds"}
+	c := chart.Lines{Title: fmt.Sprintf("Seeds with which %v, by %s", f.While, f.Parameter), XLabel: f.Parameter, YLabel: "% of the seeds"}
 	line := chart.Line{Name: f.While.String()}
 	add := func(value string, seeds int) bool {
 		x, ok := numberOf(value)
