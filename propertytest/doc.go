@@ -33,7 +33,8 @@
 // more. Features that it does not have are listed in Lacks: what follows from
 // their absence is a deviation, which is logged. Faults that are known are
 // listed in Known, with a reason; when one is no longer found the test fails,
-// so that the list does not outlive them. Ruleset pins the rules, so that newer
+// so that the list does not outlive them. A relation is known by a name such as
+// "relation/scale". Ruleset pins the rules, so that newer
 // ones are notices until the pin moves.
 //
 //	explore.Options{

@@ -2,6 +2,8 @@ package propertytest
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -60,6 +62,12 @@ var relations = []relation{
 	}, {
 		name: "one-more", says: "with a constant wait, one more failure and one more attempt only shift the call", any: true,
 		drawn: Scenarios, other: withOneMore, differ: shifted,
+	}, {
+		name: "after-the-end", says: "what the server would do after a call has ended does not matter to it",
+		drawn: withCancellations, other: withMoreAfterwards, differ: sameCourse,
+	}, {
+		name: "in-other-words", says: "three times the same is the same three times",
+		drawn: withCancellations, other: inOtherWords, differ: sameCourse,
 	},
 }
 
@@ -75,14 +83,52 @@ const each = 100
 // relate asks for every relation. The scenarios depend on the seed alone.
 func relate(t *testing.T, s explore.Subject, o explore.Options) (out []told) {
 	t.Helper()
-	if s.IsDelay() || o.Checks < 0 || len(o.Known) > 0 {
+	if s.IsDelay() || o.Checks < 0 {
 		return nil
 	}
 	run := inBubbles(t, o, s.IsClockless()).Run
 	for _, r := range relations {
-		out = append(out, r.ask(t, s, o, run))
+		out = append(out, r.waive(o, r.ask(t, s, o, run)))
 	}
 	return out
+}
+
+// prefix is what the names of relations begin with, as subtests and in Known.
+const prefix = "relation/"
+
+// strangers returns the names in Known that are those of no relation.
+func strangers(o explore.Options) (out []string) {
+	var names []string
+	for _, r := range relations {
+		names = append(names, prefix+r.name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Known)) {
+		if !strings.HasPrefix(name, prefix) || slices.Contains(names, name) {
+			continue
+		}
+		near := ""
+		if n, ok := scripted.Nearest(name, names); ok {
+			near = fmt.Sprintf(" (did you mean %q?)", n)
+		}
+		out = append(out, fmt.Sprintf("propertytest: Known: there is no %s%s", name, near))
+	}
+	return out
+}
+
+// waive says what becomes of a relation that is known not to hold: that it holds
+// all the same fails. Where a rule is known to be broken, a relation may be broken
+// by the same fault, and is only told of.
+func (r relation) waive(o explore.Options, x told) told {
+	reason, known := o.Known[prefix+r.name]
+	switch {
+	case x.Fail && known:
+		x.Fail, x.Text = false, fmt.Sprintf("known: %s\n%s", reason, x.Text)
+	case x.Fail && slices.ContainsFunc(slices.Collect(maps.Keys(o.Known)), func(name string) bool { return !strings.HasPrefix(name, prefix) }):
+		x.Fail, x.Text = false, "it does not hold, which may be the doing of a fault that is known:\n"+x.Text
+	case known && !strings.HasPrefix(x.Text, "not applicable"):
+		x.Fail, x.Text = true, fmt.Sprintf("stale: the relation holds; take it out of Known (known as: %s)", reason)
+	}
+	return x
 }
 
 // ask looks for scenarios between which the relation does not hold.
@@ -341,6 +387,31 @@ func twiceTheTimes(_ *scripted.Script, first, second trace.Trace) string {
 		}
 	}
 	return ""
+}
+
+// withMoreAfterwards adds turns that no attempt comes to.
+func withMoreAfterwards(s *scripted.Script, first trace.Trace) (*scripted.Script, bool) {
+	c := *s
+	c.Turns = append(slices.Clone(s.Turns), scripted.Turn{Answer: scripted.Permanent{Reason: "too late"}}, scripted.Turn{Answer: scripted.Transient{}, Repeat: scripted.Forever})
+	return &c, !usedUp(first)
+}
+
+// inOtherWords writes turns that are the same as one that is repeated.
+func inOtherWords(s *scripted.Script, _ trace.Trace) (*scripted.Script, bool) {
+	c := *s
+	c.Turns = nil
+	for _, t := range s.Turns {
+		if n := len(c.Turns) - 1; n >= 0 && t.Repeat <= 1 {
+			last := c.Turns[n]
+			last.Repeat = t.Repeat
+			if reflect.DeepEqual(last, t) {
+				c.Turns[n].Repeat = max(c.Turns[n].Repeat, 1) + 1
+				continue
+			}
+		}
+		c.Turns = append(c.Turns, t)
+	}
+	return &c, len(c.Turns) < len(s.Turns)
 }
 
 func withOneMore(s *scripted.Script, first trace.Trace) (*scripted.Script, bool) {

@@ -99,6 +99,12 @@ func TestRelations(t *testing.T) {
 		{"one-more", wait(func(_ *obedient, e explore.Env, n int, _ retry.Classification, d time.Duration) time.Duration {
 			return d / time.Duration(e.Policy.MaxAttempts)
 		}), "in the other"},
+		{"after-the-end", wait(func(_ *obedient, _ explore.Env, _ int, _ retry.Classification, d time.Duration) time.Duration {
+			return d + time.Duration(subjects)
+		}), "is not"},
+		{"in-other-words", wait(func(_ *obedient, _ explore.Env, _ int, _ retry.Classification, d time.Duration) time.Duration {
+			return d + time.Duration(subjects)
+		}), "is not"},
 	} {
 		t.Run(tt.relation, func(t *testing.T) {
 			i := slices.IndexFunc(relations, func(r relation) bool { return r.name == tt.relation })
@@ -116,6 +122,40 @@ func TestRelations(t *testing.T) {
 			assert.LessOrEqual(t, strings.Count(bad.Text, "transient"), 16, "it is shrunk: %s", bad.Text)
 		})
 	}
+}
+
+// A relation may be known not to hold, by its name and with a reason, and must not
+// hold then.
+func TestKnownRelations(t *testing.T) {
+	scale := relations[slices.IndexFunc(relations, func(r relation) bool { return r.name == "scale" })]
+	holds, broken := told{Name: "relation/scale", Text: "holds between 9 pairs"}, told{Name: "relation/scale", Fail: true, Text: "relation/scale: it does not"}
+	known := func(names ...string) explore.Options {
+		o := explore.Options{Known: map[string]string{}}
+		for _, n := range names {
+			o.Known[n] = "it counts in whole seconds"
+		}
+		return o
+	}
+	for _, tt := range []struct {
+		options explore.Options
+		was     told
+		fails   bool
+		says    string
+	}{
+		{known(), holds, false, "holds between 9 pairs"},
+		{known(), broken, true, "relation/scale: it does not"},
+		{known("relation/scale"), broken, false, "known: it counts in whole seconds\nrelation/scale: it does not"},
+		{known("relation/scale"), holds, true, "stale: the relation holds; take it out of Known (known as: it counts in whole seconds)"},
+		{known("relation/scale"), told{Text: "not applicable: the code has a policy of its own"}, false, "not applicable: the code has a policy of its own"},
+		{known("early-retry"), broken, false, "it does not hold, which may be the doing of a fault that is known:\nrelation/scale: it does not"},
+		{known("relation/again"), broken, true, "relation/scale: it does not"},
+	} {
+		got := scale.waive(tt.options, tt.was)
+		assert.Equal(t, tt.fails, got.Fail, tt.says)
+		assert.Equal(t, tt.says, got.Text)
+	}
+	assert.Equal(t, []string{`propertytest: Known: there is no relation/scael (did you mean "relation/scale"?)`}, strangers(known("relation/scael", "relation/again", "early-retry")))
+	assert.NoError(t, known("relation/scale").Validate())
 }
 
 // The same relations as properties, for as many scenarios as rapid is told.

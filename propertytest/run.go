@@ -48,6 +48,9 @@ func Run(t *testing.T, s explore.Subject, o explore.Options) {
 // judge tries the subject and says what came of it.
 func judge(t *testing.T, s explore.Subject, o explore.Options) conclusion {
 	t.Helper()
+	if names := strangers(o); len(names) > 0 {
+		return conclusion{Fatal: names}
+	}
 	if text, ok := os.LookupEnv(ScriptVariable); ok {
 		return replay(t, s, o, text)
 	}

@@ -78,6 +78,19 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	assert.Contains(t, out, `no rule is called "early-rety" (did you mean "early-retry"?)`)
 }
 
+func TestAStaleRelation(t *testing.T) {
+	if os.Getenv(mayFail) != "" {
+		o := plain
+		o.Known = map[string]string{"relation/again": "it flickers"}
+		propertytest.Run(t, explore.Func(tryst.do), o)
+		return
+	}
+	out, passed := child(t, "TestAStaleRelation")
+	assert.False(t, passed)
+	assert.Contains(t, out, "--- FAIL: TestAStaleRelation/relation/again")
+	assert.Contains(t, out, "stale: the relation holds; take it out of Known (known as: it flickers)")
+}
+
 // The command that a failure prints runs the code again, on one script.
 func TestAgain(t *testing.T) {
 	o := plain

@@ -142,7 +142,13 @@ func (c *search) tells(p part) bool {
 
 // long tries what is longer than any small world.
 func (c *search) long() {
-	for _, s := range marathons(c.options.Policies) {
+	scripts := marathons(c.options.Policies)
+	for _, p := range c.policies() {
+		if retries(p, 2) && p.RetryAfter != retry.HintIgnored {
+			scripts = append(scripts, oddHints(p)...)
+		}
+	}
+	for _, s := range scripts {
 		if !c.over {
 			c.try(s)
 		}

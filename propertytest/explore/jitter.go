@@ -181,6 +181,14 @@ func (c *search) chance(s *scripted.Script, p retry.Policy, i int, w spread, mov
 		c.keep(s, nil, verdict.Findings{f})
 	}
 	sorted := slices.Sorted(slices.Values(waits))
+	if p.Jitter != retry.JitterDecorrelated || i == 0 {
+		if least := sorted[0]; least < low {
+			say("early-retry", verdict.Violation, "one is %v, and not %v at least", least, low)
+		}
+		if most := sorted[n-1]; most > high {
+			say("over-wait", verdict.Violation, "one is %v, and not %v at most", most, high)
+		}
+	}
 	distinct := len(slices.Compact(slices.Clone(sorted)))
 	switch {
 	case distinct == 1 && p.Jitter == retry.JitterNone:

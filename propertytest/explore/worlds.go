@@ -141,6 +141,22 @@ func (w world) scripts(failures int) iter.Seq[*scripted.Script] {
 	}
 }
 
+// oddHints are scripts of a server that asks for what code that counts in another
+// unit, in too few bits or from another moment gets wrong.
+func oddHints(p retry.Policy) (out []*scripted.Script) {
+	const day = 24 * time.Hour
+	hello := scripted.Turn{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}}
+	for _, wait := range []time.Duration{
+		time.Millisecond, 9 * time.Millisecond, 999 * time.Millisecond, 1001 * time.Millisecond, 61 * time.Second,
+		time.Hour + time.Second, 10 * time.Hour, 25 * time.Hour, 50 * day, 400 * day,
+	} {
+		turn := scripted.Turn{Answer: scripted.Transient{Hinted: true, Wait: wait}}
+		out = append(out, &scripted.Script{Policy: &p, Turns: []scripted.Turn{turn, hello}},
+			&scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: scripted.Transient{}, After: 3 * time.Millisecond}, turn, hello}})
+	}
+	return out
+}
+
 // marathons are scripts longer than any small world: so many failures that a
 // counter or a shift runs over, and a server that asks for a month.
 func marathons(given []retry.Policy) (out []*scripted.Script) {

@@ -48,6 +48,9 @@ func lostText(c *call, a attempt) []Finding {
 
 func inventedSuccess(c *call) []Finding {
 	a, ok := c.last()
+	if !ok && c.cancel != nil && c.end != nil && c.end.Error == "" {
+		return []Finding{{At: c.end.At, What: "the context had ended, no attempt was made, and the call returned no error"}}
+	}
 	if !ok || c.end == nil || c.end.Error != "" || a.failed == nil {
 		return nil
 	}
