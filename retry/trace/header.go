@@ -8,14 +8,16 @@ import (
 
 // HeaderNames returns the names of the header fields that a trace keeps unless
 // it is told others: those by which a server says how long to wait, what is
-// left of its limits and which request it was. A name that ends in * stands for
-// all that begin so.
+// left of its limits and which request it was, and those by which a client says
+// which attempt it believes this is and what it sends and accepts. A name that
+// ends in * stands for all that begin so.
 func HeaderNames() []string {
 	return []string{
 		"date", "retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after", "x-should-retry",
 		"anthropic-ratelimit-*", "ratelimit*", "x-ratelimit-*",
 		"request-id", "x-request-id", "apim-request-id", "x-amzn-requestid", "x-amzn-errortype",
-		"x-stainless-retry-count",
+		"x-stainless-retry-count", "amz-sdk-request", "retry-attempt",
+		"accept", "content-type", "connection",
 	}
 }
 

@@ -43,5 +43,5 @@
 // a complete answer. Of callers that run at once in one lane it can only guess
 // whose request is whose: a retry is taken for that of the call which failed
 // first. Nothing else of a request enters the record: of its
-// headers only those named by [Headers], of its path and its query nothing.
+// headers only those named by [trace.HeaderNames], of its path and its query nothing.
 package wire

@@ -80,7 +80,7 @@ func (x *exchange) check(body []byte, err error) (wrong *scripted.Status, text s
 }
 
 func (x *exchange) take(body []byte, valid bool) (scripted.Turn, error) {
-	seen := trace.Event{Size: len(body), Body: hash(body), Header: allowed(x.r.Header), Connections: x.server.Connections()}
+	seen := trace.Event{Size: len(body), Body: hash(body), Header: trace.Header(x.r.Header, nil), Connections: x.server.Connections()}
 	a, taken, err := x.play.take(x.request.id, valid, scripted.Request{Model: x.request.model, Path: x.request.path, Header: x.r.Header.Get}, seen)
 	x.attempt = a
 	return taken.Turn, err
@@ -129,7 +129,7 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 	if _, ok := x.protocol.(azure); ok {
 		azureHint(header)
 	}
-	e := trace.Event{Kind: trace.Failed, Status: s.Status, Header: allowed(header), Error: text}
+	e := trace.Event{Kind: trace.Failed, Status: s.Status, Header: trace.Header(header, nil), Error: text}
 	if text == "" { // it is the script's
 		e.Error = s.String()
 		verdict := provider.FromResponse(x.protocol.provider(), s.Status, header, body, now).Verdict

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -159,38 +158,6 @@ func (a *attempt) refused() {
 		a.call.refused = true
 		a.play.over++
 	}
-}
-
-// Headers returns the names of the headers that the record keeps, in lower
-// case: those of a request that say which attempt the client believes it is
-// and what it accepts, and those of an answer that say when to come again. No
-// value of another header enters it.
-func Headers() []string { return slices.Clone(headers) }
-
-var headers = []string{
-	"accept",
-	"amz-sdk-request",
-	"connection",
-	"content-type",
-	"retry-after",
-	"retry-after-ms",
-	"retry-attempt",
-	"x-should-retry",
-	"x-stainless-retry-count",
-}
-
-// allowed returns what the record keeps of a header.
-func allowed(h http.Header) map[string]string {
-	var out map[string]string
-	for _, name := range headers {
-		if v := h.Get(name); v != "" {
-			if out == nil {
-				out = make(map[string]string)
-			}
-			out[name] = v
-		}
-	}
-	return out
 }
 
 func hash(body []byte) string {
