@@ -14,6 +14,7 @@
 # make determinism  the same bytes on other architectures, under emulators; compiles for each: minutes
 # make npm     the SDKs of OpenAI and Anthropic for JavaScript against retrysim serve; needs Node.js
 # make scoreboard  write docs/scoreboard.md: what SDKs and retry libraries do in bad weather; half a minute after compiling
+# make repeats  the verdicts of the scoreboard a hundred times, and again under the race detector: many minutes
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
 # make bench-compare  the benchmarks of the tree beside those of a commit, in ratios (BASE=main)
 # make bench-save     the figures of this commit, to a file of benchmarks
@@ -40,7 +41,7 @@ FUZZTIME ?= 60s
 # What check is made of. Fuzzing is short here.
 checks = format vet fix tidy lint vuln race contract coverage fuzz-short
 
-.PHONY: test check checks coverage fuzz-short format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard help
+.PHONY: test check checks coverage fuzz-short format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard repeats help
 
 test:
 	@$(GO) test ./...
@@ -148,6 +149,10 @@ help:
 # checked first.
 scoreboard:
 	@cd propertytest/peers/sdks && $(GO) test -count=1 -run 'TestSchedules|TestScoreboard' . -update
+
+repeats:
+	@cd propertytest/peers/sdks && $(GO) test -count=1 -timeout 30m -run TestVerdictsAreTheSameEachTime . -repeats 100
+	@cd propertytest/peers/sdks && $(GO) test -race -count=1 -timeout 90m -run TestVerdictsAreTheSameEachTime . -repeats 100
 
 # The SDKs are installed outside the repository, and removed again.
 npm:

@@ -55,7 +55,7 @@ func Models() []Model {
 	add(&out, openAI, openAIResponsesStream, openAIResponses)
 	openAI.Name, openAI.Format = "openai-go Azure", wire.AzureOpenAI
 	add(&out, openAI, azureStream, azureChat)
-	add(&out, Model{Name: "anthropic-sdk-go", Format: wire.Anthropic, Module: "github.com/anthropics/anthropic-sdk-go"}, anthropicStream, anthropicMessage)
+	add(&out, Model{Name: "anthropic-sdk-go", Format: wire.Anthropic, Module: "github.com/anthropics/anthropic-sdk-go/v2"}, anthropicStream, anthropicMessage)
 	add(&out, Model{Name: "genai", Format: wire.Gemini, Module: "google.golang.org/genai"}, geminiStream(nil), geminiContent(nil))
 	add(&out, Model{Name: "genai with RetryOptions", Format: wire.Gemini, Module: "google.golang.org/genai", Set: "an empty HTTPRetryOptions"},
 		geminiStream(new(genai.HTTPRetryOptions)), geminiContent(new(genai.HTTPRetryOptions)))

@@ -1,6 +1,11 @@
 package sdks
 
 import (
+	"context"
+	"math/rand"
+	"net/http"
+	"time"
+
 	"github.com/retrykit/retrykit/propertytest"
 	"github.com/retrykit/retrykit/propertytest/verdict"
 	"github.com/retrykit/retrykit/retry"
@@ -49,6 +54,7 @@ func Peers() []Peer {
 	out = append(out, libraries()...)
 	out = append(out, ours()...)
 	for i := range out {
+		out[i].Call = seeded(out[i].Call)
 		out[i].HTTPOptions.Name = out[i].Name
 		out[i].Schedule = schedules[out[i].Name]
 		if out[i].Format == "" {
@@ -56,4 +62,17 @@ func Peers() []Peer {
 		}
 	}
 	return out
+}
+
+// seeded makes the jitter of most peers the same each time: their source is the
+// top level of math/rand, or one that they seed with the time. In a bubble the
+// time is that of the seed of the run. What remains comes from the top level of
+// math/rand/v2 (cenkalti, resty v3, sethvargo, slack-go), from crypto/rand
+// (AWS, cohere-go) or from a source made when the process starts (resty v2),
+// which nothing here can seed; no verdict turns on it.
+func seeded(call propertytest.HTTPCall) propertytest.HTTPCall {
+	return func(ctx context.Context, client *http.Client, url string) (string, error) {
+		rand.Seed(time.Now().UnixNano()) // go.mod says randseednop=0, or this would do nothing
+		return call(ctx, client, url)
+	}
 }

@@ -2,6 +2,7 @@ package sdks_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,27 @@ func waits(t *testing.T, p sdks.Peer, offset time.Duration) (out []time.Duration
 		}
 	})
 	return out
+}
+
+// The same bubble gives the same jitter, another gives another.
+func TestJitterIsSeeded(t *testing.T) {
+	unseeded := []string{"aws-sdk-go-v2 (Bedrock)", "cenkalti/backoff v5", "cohere-go", "resty v2", "resty v3", "sethvargo/go-retry", "slack-go"} // nothing can
+	for _, p := range sdks.Peers() {
+		if slices.Contains(unseeded, p.Name) || p.Module == "github.com/retrykit/retrykit" {
+			continue
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			one, two := waits(t, p, time.Hour), waits(t, p, time.Hour)
+			assert.Equal(t, one, two)
+			fixed := true
+			for _, w := range p.Waits {
+				fixed = fixed && w.Least == w.Most
+			}
+			if !fixed {
+				assert.NotEqual(t, one, waits(t, p, time.Hour+1234567891*time.Nanosecond))
+			}
+		})
+	}
 }
 
 func TestSchedules(t *testing.T) {
