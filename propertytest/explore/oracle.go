@@ -116,7 +116,7 @@ func backoff(p retry.Policy, n int, previous time.Duration) (low, high time.Dura
 		}
 		millionths, _ := new(big.Rat).Mul(factor, big.NewRat(1_000_000, 1)).Float64()
 		factor = big.NewRat(int64(millionths+0.5), 1_000_000) // in lowest terms
-		whole = factor.IsInt()
+		whole = factor.IsInt() || steps == 0
 		unit := big.NewInt(1)
 		for range steps {
 			if d.Sign() == 0 || factor.Num().Cmp(factor.Denom()) == 0 || d.BitLen() > unit.BitLen()+64 {

@@ -265,7 +265,7 @@ func (c *call) asked(i int) (least, most time.Duration, ok bool) {
 // round each step, or multiply in floating point. Where the factor is whole there
 // is nothing to round.
 func rounding(p retry.Policy, attempt int) time.Duration {
-	if p.Schedule != retry.Exponential || p.Multiplier == math.Trunc(p.Multiplier) {
+	if p.Schedule != retry.Exponential || p.Multiplier == math.Trunc(p.Multiplier) || attempt < 2 {
 		return 0
 	}
 	base := max(p.BaseDelay, p.ThrottleDelay, 1)
