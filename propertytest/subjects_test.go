@@ -217,6 +217,28 @@ var misbehaving = []struct {
 		go time.Sleep(time.Hour)
 	}}.do), says: []string{"--- FAIL: %s/waiting/leaked", "goroutine [sleep]"}},
 
+	{name: "waits in a goroutine that it leaves", subject: explore.Clockless(retrier{wait: func(_ explore.Env, ctx context.Context, d time.Duration) error {
+		over := make(chan bool)
+		go func() { time.Sleep(d); over <- true }()
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}.do), says: []string{"--- FAIL: %s/waiting/leaked", "goroutine [sleep]", "subjects_test.go"}},
+
+	{name: "returns while an attempt goes on", subject: explore.Clockless(retrier{wait: onPackageTime, call: func(ctx context.Context, op func(context.Context) error, _ int) error {
+		answer := make(chan error, 1)
+		go func() { answer <- op(context.WithoutCancel(ctx)) }()
+		select {
+		case err := <-answer:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}.do), says: []string{"--- FAIL: %s/request/lost-context"}},
+
 	{name: "delays for ever", subject: explore.Delay(func(explore.Env) func(int) time.Duration {
 		return func(int) time.Duration {
 			for n := 0; ; n++ {
