@@ -4,6 +4,7 @@
 # make vuln    known vulnerabilities in what is linked, by govulncheck; asks vuln.go.dev
 # make contract  break each rule of the contract and see a test name it; a minute
 # make coverage  95 % of the statements of retry, scripted and fakeclock, and the rest by name
+# make mutants  each operator of the files MUTATE changed, and whether a test sees it; a quarter of an hour for MUTATE='retry/*.go'
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make bank    every mutant of the conformance suite, on five seeds: under a minute
 # make correct  correct code, written in 45 ways, through 50,000 checks each: minutes
@@ -41,7 +42,7 @@ FUZZTIME ?= 60s
 # What check is made of. Fuzzing is short here.
 checks = format vet fix tidy lint vuln race contract coverage fuzz-short
 
-.PHONY: test check checks coverage fuzz-short format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard repeats help
+.PHONY: test check checks coverage mutants fuzz-short format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard repeats help
 
 test:
 	@$(GO) test ./...
@@ -106,6 +107,11 @@ fuzz-short:
 
 coverage:
 	@GO="$(GO)" .ci/coverage && echo "coverage: ok"
+
+MUTATE = retry/decide.go
+
+mutants:
+	@$(GO) test -count=1 -timeout 10h -run '^TestMutants$$' . -mutate '$(MUTATE)' && echo "mutants: ok"
 
 bank:
 	@$(GO) test -count=1 -timeout 10m -run 'Bank|Kills' ./propertytest/explore -long

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -126,52 +127,60 @@ func TestEveryRuleIsHeldByATest(t *testing.T) {
 	room := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for _, b := range breaches {
 		t.Run(b.rule+" "+b.what, func(t *testing.T) {
-			overlay := b.apply(t)
+			changed := b.apply(t)
 			if !*breakContract {
 				return
 			}
 			t.Parallel()
 			room <- struct{}{}
 			defer func() { <-room }()
-			out := b.test(t, overlay)
+			out := b.test(t, changed)
 			assert.Regexp(t, `\b`+b.rule+`\b`, out, "no failing test names the rule")
 		})
 	}
 }
 
-// apply returns an overlay for the go command that has the change in it.
+// apply returns the file with the change in it.
 func (b breach) apply(t *testing.T) string {
 	t.Helper()
-	name, err := filepath.Abs(filepath.Join("retry", b.file))
-	require.NoError(t, err)
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(filepath.Join("retry", b.file))
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(text), b.old), "%q is not once in %s: fit the change to the code", b.old, b.file)
-	dir := t.TempDir()
-	changed := filepath.Join(dir, b.file)
-	require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(text), b.old, b.new, 1)), 0o666))
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
-		name: changed,
-		// The properties stay out: for their generators half of the module
-		// would be compiled again.
-		filepath.Join(filepath.Dir(name), "property_test.go"): "",
-	}})
-	require.NoError(t, err)
-	file := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(file, overlay, 0o666))
-	return file
+	return strings.Replace(string(text), b.old, b.new, 1)
 }
 
 // test runs the tests of package retry on the changed code and returns what
 // those that failed have to say.
-func (b breach) test(t *testing.T, overlay string) string {
+func (b breach) test(t *testing.T, changed string) string {
 	t.Helper()
+	out, err := testWith(t, "retry/"+b.file, changed, false, b.only)
+	require.Error(t, err, "no test fails")
+	require.NotContains(t, out, "[build failed]")
+	require.NotContains(t, out, "panic: test timed out")
+	return out
+}
+
+// testWith runs the tests of a file's package with another text of that file,
+// which the compiler alone sees. Without properties it leaves out the file of
+// those, for whose generators half of the module would be compiled again.
+func testWith(t *testing.T, name, text string, properties bool, only string) (output string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	changed := filepath.Join(dir, "changed.go")
+	require.NoError(t, os.WriteFile(changed, []byte(text), 0o666))
+	real, err := filepath.Abs(name)
+	require.NoError(t, err)
+	replace := map[string]string{real: changed}
+	if !properties {
+		replace[filepath.Join(filepath.Dir(real), "property_test.go")] = ""
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, overlay, 0o666))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-vet=off", "-timeout=60s", "-overlay="+overlay, "-run="+b.only, "./retry")
+	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-vet=off", "-timeout=60s", "-overlay="+file, "-run="+only, "./"+path.Dir(name))
 	out, err := c.CombinedOutput()
-	require.Error(t, err, "no test fails")
-	require.NotContains(t, string(out), "[build failed]", "%s", out)
-	require.NotContains(t, string(out), "panic: test timed out", "%s", out)
-	return string(out)
+	return string(out), err
 }

@@ -48,6 +48,7 @@ func TestDecide(t *testing.T) {
 		want    retry.Decision
 	}{
 		{"C6: backoff", plain, 1, retry.Transient(), nil, retry.Decision{Reason: retry.Backoff, Wait: time.Second}},
+		{"C6: throttled, with no delay of its own", plain, 1, retry.Transient().Throttled(), nil, wait(s)},
 		{"C6: backoff, capped", plain, 4, retry.Transient(), nil, retry.Decision{Reason: retry.Backoff, Wait: 3 * time.Second}},
 		{"C5: a hint replaces a shorter backoff", plain, 1, hint(2 * time.Second), nil, retry.Decision{Reason: retry.RetryAfter, Wait: 2 * time.Second}},
 		{"C5: a hint replaces a longer backoff", plain, 4, hint(time.Millisecond), nil, retry.Decision{Reason: retry.RetryAfter, Wait: time.Millisecond}},
@@ -143,6 +144,7 @@ func TestDecisionInWords(t *testing.T) {
 		{retry.Decision{Reason: retry.Cancelled}, "cancelled"},
 		{retry.Decision{Reason: retry.Succeeded}, "succeeded"},
 		{retry.Decision{}, "unknown"},
+		{retry.Decision{Reason: retry.Refused + 1}, "unknown"},
 		{retry.Decision{Reason: 99}, "unknown"},
 	}
 	for _, tt := range tests {
