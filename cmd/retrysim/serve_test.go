@@ -192,6 +192,70 @@ func TestServeMistakes(t *testing.T) {
 	}
 }
 
+func TestServeKeepsStreamsAlive(t *testing.T) {
+	for _, tt := range []struct{ format, path, body, sign string }{
+		{"openai-chat", "/v1/chat/completions", chat, ": keep-alive"},
+		{"anthropic", "/v1/messages", chat[:len(chat)-1] + `,"max_tokens":9}`, "event: ping"},
+	} {
+		s := serve(t, script(t, "a.retry", `ok "Hel" pause 300ms "lo"`), "--format", tt.format, "--keep-alive", "20ms", "--calls", "1")
+		status, text := s.do("POST", s.ready.URL+tt.path, tt.body[:len(tt.body)-1]+`,"stream":true}`, "anthropic-version", "2023-06-01")
+		assert.Equal(t, 200, status)
+		before, after, _ := strings.Cut(text, "Hel")
+		assert.NotContains(t, before, tt.sign)
+		assert.Contains(t, after, tt.sign)
+		s.end()
+	}
+}
+
+func TestServeAnswersOtherMachinesIfItMay(t *testing.T) {
+	s := serve(t, script(t, "a.retry", `ok "Hello" x2`), "--addr", "0.0.0.0:0", "--allow-remote-clients", "--calls", "2")
+	_, port, err := net.SplitHostPort(s.ready.Addr)
+	require.NoError(t, err)
+	url := "http://127.0.0.1:" + port + "/v1/chat/completions"
+	for _, h := range [][]string{{"Host", "model.example"}, {"Origin", "https://app.example"}} {
+		status, text := s.do("POST", url, chat, h...)
+		assert.Equal(t, 200, status)
+		assert.Contains(t, text, "Hello")
+	}
+	code, out := s.end()
+	assert.Equal(t, exitOK, code, out)
+}
+
+// What is no call of the API gets an error in the provider's words, and the
+// trace says which kind it was.
+func TestServeSaysWhatWasWrong(t *testing.T) {
+	s := serve(t, script(t, "a.retry", `ok "Hello"`), "--format", "openai-chat", "--calls", "3") // refused for good, answered, refused for good
+	var want []string
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		says, trace        string
+	}{
+		{"POST", "/v9/nothing", chat, 404, "unknown path /v9/nothing", "unknown path"},
+		{"GET", "/v1/chat/completions", "", 405, "use POST", "no valid request of the format"},
+		{"POST", "/v1/chat/completions", "{", 400, "no JSON object", "no valid request of the format"},
+		{"POST", "/v1/chat/completions", chat, 200, "Hello", "eof"},
+		{"POST", "/v1/chat/completions", chat, 400, "finds the script used up", "the script is used up"},
+	} {
+		status, text := s.do(tt.method, s.ready.URL+tt.path, tt.body)
+		assert.Equal(t, tt.status, status)
+		assert.Contains(t, text, tt.says)
+		if status != 200 {
+			var e struct {
+				Error struct{ Message, Type string }
+			}
+			require.NoError(t, json.Unmarshal([]byte(text), &e), text)
+			assert.NotEmpty(t, e.Error.Type)
+		}
+		want = append(want, tt.trace)
+	}
+	code, out := s.end()
+	assert.Equal(t, exitFailed, code, "a client asked for more than there is")
+	for _, text := range want {
+		assert.Contains(t, out, text)
+	}
+}
+
 // Abuse: clients that send a byte now and then, clients that vanish, more
 // connections than anybody needs. The server goes on for those who behave.
 func TestServeUnderAbuse(t *testing.T) {

@@ -41,7 +41,10 @@
 // A logical call is what the server can tell of one: a call block where the
 // script has them, else the requests of a lane up to and including one that got
 // a complete answer. Of callers that run at once in one lane it can only guess
-// whose request is whose: a retry is taken for that of the call which failed
-// first. Nothing else of a request enters the record: of its
+// whose request is whose: a request is taken for a retry of the failed call that
+// sent the same body, else of any that failed, and of several of the one that
+// failed first. So a caller whose first request comes while another waits to
+// try again is taken for that other one, unless it has a lane or a call block
+// of its own. Nothing else of a request enters the record: of its
 // headers only those named by [trace.HeaderNames], of its path and its query nothing.
 package wire

@@ -37,6 +37,7 @@ type place struct {
 type call struct {
 	number   uint64
 	at       place
+	body     string // hash of the first attempt's
 	attempts int
 	busy     bool // an attempt is being answered
 	complete bool // it got a complete answer: the next request begins another
@@ -79,7 +80,7 @@ func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*
 	if valid {
 		taken, err = p.player.Take(r)
 	}
-	c := p.callOf(place{taken.Lane, taken.Block})
+	c := p.callOf(place{taken.Lane, taken.Block}, seen.Body)
 	c.busy = true
 	c.attempts++
 	a := &attempt{play: p, call: c, number: c.attempts, id: id}
@@ -88,16 +89,27 @@ func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*
 	return a, taken, err
 }
 
-// callOf returns the logical call of a request: a call block's, or that of its
-// lane which has waited longest since it failed, or a new one.
-func (p *play) callOf(at place) *call {
+// callOf returns the logical call of a request: a call block's; or, of those of
+// its lane that failed, one that sent the same body, else any, of several the
+// one that has waited longest; or a new one.
+func (p *play) callOf(at place, body string) *call {
+	var found *call
 	for _, c := range p.calls[at] {
-		if !c.busy && !c.complete || at.block > 0 {
+		switch {
+		case at.block > 0:
 			return c
+		case c.busy || c.complete:
+		case c.body == body:
+			return c
+		case found == nil:
+			found = c
 		}
 	}
+	if found != nil {
+		return found
+	}
 	p.last++
-	c := &call{number: p.last, at: at}
+	c := &call{number: p.last, at: at, body: body}
 	p.calls[at] = append(p.calls[at], c)
 	return c
 }
@@ -160,10 +172,9 @@ func (a *attempt) refused() {
 	}
 }
 
+// hash is never "": a retry that has lost its body must not look like a record
+// that keeps none.
 func hash(body []byte) string {
-	if len(body) == 0 {
-		return ""
-	}
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -273,6 +274,41 @@ func TestRequestsThatAreNone(t *testing.T) {
 				}
 				assert.Equal(t, []string{"unknown path", "no valid request of the format", "no valid request of the format", "no valid request of the format", "the body is too large", "the script is used up"}, texts)
 			})
+		})
+	}
+}
+
+// Callers that run at once in a lane are told apart by what they send, and of
+// equal ones that which failed first comes first.
+func TestWhoseRequestItIs(t *testing.T) {
+	for _, tt := range []struct {
+		script string
+		sends  string // a caller for each request
+		want   string // call and attempt of each
+	}{
+		{`503 x2; ok x2`, "abba", "1#1 2#1 2#2 1#2"},
+		{`503 x2; ok x2`, "aaaa", "1#1 2#1 1#2 2#2"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := wire.Client(t, tt.script, wire.Config{Format: wire.Plain, Latency: time.Second})
+			var wait sync.WaitGroup
+			for i, c := range tt.sends {
+				begin := time.Duration(i/2)*time.Minute + time.Duration(i)*time.Millisecond // in pairs, each of which is served at once
+				wait.Go(func() {
+					time.Sleep(begin)
+					r, err := http.NewRequest("POST", server.URL, strings.NewReader(string(c)))
+					require.NoError(t, err)
+					do(server, r)
+				})
+			}
+			wait.Wait()
+			var got []string
+			for _, e := range server.Trace() {
+				if e.Kind == trace.Attempt {
+					got = append(got, fmt.Sprintf("%d#%d", e.Call, e.Attempt))
+				}
+			}
+			assert.Equal(t, tt.want, strings.Join(got, " "))
 		})
 	}
 }

@@ -1,0 +1,223 @@
+package propertytest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/retrykit/retrykit/propertytest"
+	"github.com/retrykit/retrykit/scripted/wire"
+)
+
+// careful is a client that does everything right but for its fault.
+type careful struct{ fault string }
+
+// refused is a failed attempt.
+type refused struct {
+	resp *http.Response // nil: none came
+	body []byte
+}
+
+func (e *refused) Error() string { return "refused" }
+
+func (c careful) call(ctx context.Context, client *http.Client, url string) (string, error) {
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	body := chatBody
+	for n := 1; ; n++ {
+		text, err := c.attempt(ctx, client, url, body)
+		var r *refused
+		if !errors.As(err, &r) || n == 4 || ctx.Err() != nil || c.permanent(r) {
+			return text, err
+		}
+		if c.losesBody(r) {
+			body = ""
+		}
+		wait := time.Second
+		if c.fault != "no jitter" {
+			wait += time.Duration(random.Int64N(int64(100 * time.Millisecond)))
+		}
+		if r.resp != nil {
+			if hint, ok := c.hint(r.resp.Header); ok {
+				wait = hint
+			}
+		}
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait && c.fault != "waits for its deadline" {
+			return "", err
+		}
+		if c.fault == "sleeps on" {
+			time.Sleep(wait)
+			continue
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+func (c careful) permanent(r *refused) bool {
+	if r.resp == nil || c.fault == "retries everything" {
+		return false
+	}
+	s := r.resp.StatusCode
+	return s < 500 && s != http.StatusTooManyRequests || bytes.Contains(r.body, []byte("insufficient_quota"))
+}
+
+// losesBody says that the next attempt goes out without its body, as with a
+// reader that has been read.
+func (c careful) losesBody(r *refused) bool {
+	switch c.fault {
+	case "body lost by a reset":
+		return r.resp == nil
+	case "body lost by Connection: close":
+		return r.resp != nil && r.resp.Close
+	}
+	return false
+}
+
+func (c careful) attempt(ctx context.Context, client *http.Client, url, body string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(r)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return "", &refused{}
+	case resp.StatusCode != http.StatusOK:
+		return "", &refused{resp, c.refusal(resp.Body)}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	whole := bytes.Contains(text, []byte("[DONE]")) && !bytes.Contains(text, []byte(`"error"`))
+	switch {
+	case c.fault == "takes a part for the whole":
+		return string(text), nil
+	case c.fault == "again after content" && (err != nil || !whole):
+		return "", &refused{}
+	case err == nil && !whole:
+		err = io.ErrUnexpectedEOF
+	}
+	return string(text), err
+}
+
+// refusal reads the body of a refusal, for as long as it takes if that is the
+// fault.
+func (c careful) refusal(body io.ReadCloser) []byte {
+	if c.fault == "leaves the body open" {
+		return nil
+	}
+	defer body.Close()
+	if c.fault != "waits for the body" {
+		defer time.AfterFunc(time.Second, func() { body.Close() }).Stop()
+	}
+	b, _ := io.ReadAll(body)
+	return b
+}
+
+// hint is a Retry-After that can be read and is worth something.
+func (c careful) hint(h http.Header) (time.Duration, bool) {
+	if ms, err := strconv.Atoi(h.Get("Retry-After-Ms")); err == nil && ms > 0 && c.fault != "cannot read milliseconds" {
+		return time.Duration(ms) * time.Millisecond, true
+	}
+	value := h.Get("Retry-After")
+	if date, err := http.ParseTime(value); err == nil && c.fault != "cannot read dates" {
+		left := time.Until(date)
+		return left, left > 0
+	}
+	const longest = 1 << 33 // seconds; the time of a machine ends soon after
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case c.fault == "cannot read seconds":
+		return 0, false
+	case errors.Is(err, strconv.ErrRange):
+		return longest * time.Second, c.fault != "takes the huge for nothing"
+	case err != nil:
+		return 0, c.fault == "takes nonsense for zero" && value != ""
+	case c.fault == "overflows":
+		return time.Duration(seconds) * time.Second, true
+	case seconds < 0:
+		return 0, c.fault == "takes the negative for zero"
+	}
+	return time.Duration(min(seconds, longest)) * time.Second, seconds > 0 || c.fault == "obeys a zero"
+}
+
+// One fault for each rule about HTTP, each found by its rule and by no other,
+// and nothing to be found in a client without one.
+func TestEachHTTPFaultIsFoundByItsRule(t *testing.T) {
+	for _, tt := range []struct {
+		fault            string
+		failed, deviates []string
+	}{
+		{fault: ""},
+		{fault: "cannot read seconds", failed: []string{"early-retry"}},
+		{fault: "cannot read milliseconds", failed: []string{"early-retry"}},
+		{fault: "cannot read dates", failed: []string{"early-retry"}},
+		{fault: "overflows", failed: []string{"early-retry", "hammer"}},
+		{fault: "takes the huge for nothing", failed: []string{"early-retry"}},
+		{fault: "takes the negative for zero", deviates: []string{"hammer"}},
+		{fault: "takes nonsense for zero", deviates: []string{"hammer"}},
+		{fault: "obeys a zero", deviates: []string{"hammer"}},
+		{fault: "waits for its deadline", deviates: []string{"slept-to-deadline"}},
+		{fault: "sleeps on", failed: []string{"ignored-cancel"}},
+		{fault: "waits for the body", failed: []string{"stuck"}},
+		{fault: "leaves the body open", failed: []string{"leaked", "retried-permanent"}}, // it does not see what quota is spent
+		{fault: "body lost by Connection: close", failed: []string{"body-mutated"}},
+		{fault: "body lost by a reset", failed: []string{"body-mutated"}},
+		{fault: "retries everything", failed: []string{"retried-permanent"}},
+		{fault: "again after content", failed: []string{"retried-after-content"}},
+		{fault: "takes a part for the whole", failed: []string{"accepted-truncation"}},
+		{fault: "no jitter", deviates: []string{"no-jitter"}},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			report := propertytest.CheckHTTP(t, careful{tt.fault}.call, propertytest.HTTPOptions{Format: wire.OpenAIChat})
+			require.Empty(t, report.Problems)
+			failed, deviates := statuses(report)
+			assert.ElementsMatch(t, tt.failed, slices.Collect(maps.Keys(failed)), "%v", report)
+			assert.ElementsMatch(t, tt.deviates, slices.Collect(maps.Keys(deviates)), "%v", report)
+		})
+	}
+}
+
+// A canary key and a canary prompt are in nothing that a run leaves behind.
+func TestRunHTTPWritesNoSecretDown(t *testing.T) {
+	const canary = "canary-5dfe3c"
+	report := propertytest.CheckHTTP(t, func(ctx context.Context, client *http.Client, url string) (string, error) {
+		for range 2 {
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/"+canary+"?key="+canary, strings.NewReader(canary))
+			if err != nil {
+				return "", err
+			}
+			r.Header.Set("Authorization", "Bearer "+canary)
+			r.Header.Set("X-Api-Key", canary)
+			if resp, err := client.Do(r); err == nil {
+				resp.Body.Close()
+			}
+		}
+		return "", fmt.Errorf("the prompt %s failed", canary)
+	}, propertytest.HTTPOptions{})
+	failed, _ := statuses(report)
+	require.NotEmpty(t, failed)
+	var text strings.Builder
+	text.WriteString(report.String() + report.Summary())
+	for _, f := range failed {
+		text.WriteString(f.String() + string(f.Trace.Bytes()))
+	}
+	assert.NotContains(t, text.String(), canary)
+}
