@@ -2,6 +2,8 @@ package explore_test
 
 import (
 	"flag"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +102,54 @@ func TestEveryRuleKills(t *testing.T) {
 		t.Logf("%-22s %3d %s", r.Name, kills[r.Name], idle[r.Name])
 		assert.Equal(t, idle[r.Name] != "", kills[r.Name] == 0, r.Name)
 	}
+}
+
+// fired returns the rules that a quick search finds violated, and those that are
+// expected and take a longer one.
+func (m mutant) fired() (names []string) {
+	o := explore.Options{Checks: 300, Clients: -1}
+	chance := func(r verdict.Rule) bool { return r.Area == "jitter" && slices.Contains(strings.Fields(m.want), r.Name) }
+	if slices.ContainsFunc(verdict.Rules(), chance) {
+		o.Clients = 0 // as many as by default
+	}
+	found := explore.Fired(m.subject(), o)
+	for _, r := range verdict.Rules() {
+		named := slices.Contains(strings.Fields(m.want), r.Name)
+		if slices.Contains(found, r.Name) || named && explore.Kills(m.subject(), o, r.Name, 1)[0] != nil {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// What kills what is in testdata/kills.txt, one mutant a line with every rule
+// that it violates, where a change of the rules or of the search shows.
+func TestKills(t *testing.T) {
+	const file = "testdata/kills.txt"
+	text, err := os.ReadFile(file)
+	require.True(t, *update || err == nil, err)
+	golden := strings.SplitAfter(string(text), "\n")
+	every := 1
+	if !*long {
+		every = 40
+		t.Logf("every %dth of %d mutants; -long tries all, and writes %s with -update", every, len(bank), file)
+	}
+	lines := make([]string, len(bank))
+	for i, m := range bank {
+		if i%every > 0 {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			lines[i] = fmt.Sprintf("%-42s %s\n", m.name, strings.Join(m.fired(), " "))
+			assert.True(t, *update || slices.Contains(golden, lines[i]), "not in %s: %s", file, lines[i])
+		})
+	}
+	t.Cleanup(func() {
+		if *long && *update && !slices.Contains(lines, "") {
+			require.NoError(t, os.WriteFile(file, []byte(strings.Join(lines, "")), 0o666))
+		}
+	})
 }
 
 func TestTheBankIsOrderly(t *testing.T) {

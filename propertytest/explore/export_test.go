@@ -1,6 +1,9 @@
 package explore
 
-import "github.com/retrykit/retrykit/propertytest/verdict"
+import (
+	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/scripted"
+)
 
 // Kills looks for a violation of one rule on each of the seeds, and stops at the
 // first it finds. It returns one failure for each seed, nil where there is none.
@@ -43,12 +46,24 @@ func Kills(s Subject, o Options, rule string, seeds ...uint64) []*Failure {
 	return found
 }
 
-// Verdicts returns the rules that a subject violates, in their order, without
-// making any script smaller.
-func Verdicts(s Subject, o Options) (names []string) {
+// Fired returns the rules that a quick search finds violated, in their order:
+// smaller worlds than those of Check, and no script is made smaller.
+func Fired(s Subject, o Options) (names []string) {
 	c := newSearch(s, o.withDefaults())
 	c.whole = true
-	c.all()
+	parts := []func(){
+		func() { c.small(2, func(s *scripted.Script, _ int) { c.try(s) }) },
+		func() { c.small(1, c.cut) }, func() { c.small(1, c.edge) },
+		c.long, c.shared, c.drawn, c.repeated, c.jitter,
+	}
+	if s.delay != nil {
+		parts = []func(){c.delays}
+	}
+	for _, run := range parts {
+		if !c.over {
+			run()
+		}
+	}
 	for _, r := range verdict.Rules() {
 		if f := c.found[r.Name]; f != nil && f.Level == verdict.Violation {
 			names = append(names, r.Name)
