@@ -7,6 +7,7 @@
 # make mutants  each operator of the files MUTATE changed, and whether a test sees it; a quarter of an hour for MUTATE='retry/*.go'
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make bank    every mutant of the conformance suite, on five seeds: under a minute
+# make kills   which rules each mutant violates, beside testdata/kills.txt: a minute or two
 # make correct  correct code, written in 45 ways, through 50,000 checks each: minutes
 # make golden  write the golden files anew; read the diff before committing it
 # make validation  write docs/validation.md: the simulation beside closed forms and published experiments; minutes
@@ -42,7 +43,7 @@ FUZZTIME ?= 60s
 # What check is made of. Fuzzing is short here.
 checks = format vet fix tidy lint vuln race contract coverage fuzz-short
 
-.PHONY: test check checks coverage mutants fuzz-short format vet fix tidy lint vuln race contract fuzz bank correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard repeats help
+.PHONY: test check checks coverage mutants fuzz-short format vet fix tidy lint vuln race contract fuzz bank kills correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard repeats help
 
 test:
 	@$(GO) test ./...
@@ -114,7 +115,11 @@ mutants:
 	@$(GO) test -count=1 -timeout 10h -run '^TestMutants$$' . -mutate '$(MUTATE)' && echo "mutants: ok"
 
 bank:
-	@$(GO) test -count=1 -timeout 10m -run 'Bank|Kills' ./propertytest/explore -long
+	@$(GO) test -count=1 -timeout 10m -run 'Bank|EveryRule' ./propertytest/explore -long
+
+# ARGS=-update writes the table anew.
+kills:
+	@$(GO) test -count=1 -timeout 30m -run 'TestKills' ./propertytest/explore -long $(ARGS)
 
 correct:
 	@$(GO) test -count=1 -timeout 60m -run 'CorrectCode' ./propertytest/explore -long

@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -215,17 +216,27 @@ func (c *call) classify(err error, timedOut bool) Classification {
 }
 
 // wait waits for d. It returns ctx's error, which wins when both end together.
-// It arms no timer for a zero wait, and leaves none behind.
+// It arms no timer for a zero wait, and leaves none behind. A clock that can wait
+// for a context itself is asked to: one that moves by itself would have to find
+// out what else could end the wait, which takes it far longer.
 func wait(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
+	}
+	if c, ok := clock.(interface {
+		SleepContext(context.Context, time.Duration) error
+	}); ok && d < math.MaxInt64 { // which may mean for ever there
+		if err := c.SleepContext(ctx, d); err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// It refuses such a context, and has not waited.
 	}
 	timer := clock.NewTimer(d)
 	defer timer.Stop()
 	return sleep(ctx, timer)
 }
 
-// sleep is the one place where this package waits.
+// sleep is the one place where this package waits on a timer.
 func sleep(ctx context.Context, timer clockwork.Timer) error {
 	select {
 	case <-ctx.Done():

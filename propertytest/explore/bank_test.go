@@ -108,7 +108,9 @@ func TestEveryRuleKills(t *testing.T) {
 // expected and take a longer one.
 func (m mutant) fired() (names []string) {
 	o := explore.Options{Checks: 300, Clients: -1}
-	chance := func(r verdict.Rule) bool { return r.Area == "jitter" && slices.Contains(strings.Fields(m.want), r.Name) }
+	chance := func(r verdict.Rule) bool {
+		return r.Area == "jitter" && slices.Contains(strings.Fields(m.want), r.Name)
+	}
 	if slices.ContainsFunc(verdict.Rules(), chance) {
 		o.Clients = 0 // as many as by default
 	}
@@ -132,7 +134,7 @@ func TestKills(t *testing.T) {
 	every := 1
 	if !*long {
 		every = 40
-		t.Logf("every %dth of %d mutants; -long tries all, and writes %s with -update", every, len(bank), file)
+		t.Logf("every %dth of %d mutants; make kills tries all, and with ARGS=-update writes %s", every, len(bank), file)
 	}
 	lines := make([]string, len(bank))
 	for i, m := range bank {
@@ -142,7 +144,7 @@ func TestKills(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			lines[i] = fmt.Sprintf("%-42s %s\n", m.name, strings.Join(m.fired(), " "))
-			assert.True(t, *update || slices.Contains(golden, lines[i]), "not in %s: %s", file, lines[i])
+			assert.True(t, *update || slices.Contains(golden, lines[i]), "not in %s, which make kills ARGS=-update writes: %s", file, lines[i])
 		})
 	}
 	t.Cleanup(func() {

@@ -1,6 +1,7 @@
 package explore_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -37,4 +38,20 @@ func TestTheHorizonIsNoFault(t *testing.T) {
 	policy := retry.Policy{MaxAttempts: retry.Unlimited, BaseDelay: 100 * 365 * 24 * time.Hour}
 	r := explore.Check(decorator(), explore.Options{Policies: []retry.Policy{policy}, Clients: -1})
 	require.NoError(t, r.Err())
+}
+
+// Code that polls its context comes to an end, where a wait of 35 years is asked
+// for too.
+func TestCodeThatPollsIsNoHungTest(t *testing.T) {
+	r := explore.Check(explore.Func(func(e explore.Env) explore.Do {
+		return plain(e, func(l *loop, ctx context.Context, d time.Duration) {
+			for end := e.Clock.Now().Add(d); e.Clock.Now().Before(end) && ctx.Err() == nil; {
+				e.Clock.Sleep(min(100*time.Millisecond, e.Clock.Until(end)))
+			}
+		})
+	}), explore.Options{Checks: -1, Clients: -1})
+	assert.Equal(t, explore.Failed, r.Result("ignored-cancel").Status)
+	assert.Equal(t, explore.Passed, r.Result("over-wait").Status)
+	assert.Equal(t, explore.Passed, r.Result("early-retry").Status)
+	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
 }

@@ -660,6 +660,6 @@ func (c *houseCall) wait(ctx context.Context, d time.Duration) error {
 	if c.is("cancel/timer-left") {
 		c.Clock.NewTimer(d) // which stays when the context ends the wait
 	}
-	fakeclock.SleepContext(ctx, c.Clock, d)
+	fakeclock.SleepContext(ctx, c.Clock, min(d, fakeclock.Forever-1))
 	return c.ctx.Err()
 }
