@@ -111,7 +111,7 @@ func (m mutant) fired() (names []string) {
 	chance := func(r verdict.Rule) bool {
 		return r.Area == "jitter" && slices.Contains(strings.Fields(m.want), r.Name)
 	}
-	if slices.ContainsFunc(verdict.Rules(), chance) {
+	if m.subject().IsDelay() || slices.ContainsFunc(verdict.Rules(), chance) {
 		o.Clients = 0 // as many as by default
 	}
 	found := explore.Fired(m.subject(), o)
