@@ -441,7 +441,11 @@ func (f *face) Err() error {
 		c.e.enter("")
 		c.e.mu.Unlock()
 	}
-	return c.Err()
+	err := c.Err()
+	if err != nil {
+		<-f.std.Done() // which another goroutine may be about to close: then there is a cause, too
+	}
+	return err
 }
 
 // Value returns what the parent has for key.

@@ -241,3 +241,17 @@ func TestCancelInAFunctionOfAManualClock(t *testing.T) {
 		}
 	})
 }
+
+// An error and a cause appear together, also while another goroutine ends the
+// context.
+func TestErrAndCauseAppearTogether(t *testing.T) {
+	cause := errors.New("the caller does not want it any more")
+	for range 2000 {
+		parent, end := context.WithCancelCause(context.Background())
+		ctx, cancel := fakeclock.WithCancel(parent, fakeclock.New(fakeclock.Config{}))
+		end(cause) // which starts a goroutine that ends ctx
+		require.Equal(t, context.Canceled, ctx.Err())
+		require.Equal(t, cause, context.Cause(ctx))
+		cancel()
+	}
+}
