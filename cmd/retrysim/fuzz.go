@@ -94,9 +94,10 @@ func (f *fuzzFlags) run(c *cobra.Command, arg string) error {
 		return ctx.Err() == nil
 	}
 	if f.duration > 0 {
-		search.Runs, in.Runs = 0, nil
-		search.More = func(p explore.Progress) bool {
-			return ctx.Err() == nil && (p.Runs%64 != 0 || clock.Since(began) < f.duration)
+		search.Runs, in.Runs, p.lasts = 0, nil, f.duration
+		search.More = func(so explore.Progress) bool {
+			p.step(0)
+			return ctx.Err() == nil && (so.Runs%64 != 0 || clock.Since(began) < f.duration)
 		}
 	}
 	found, progress, err := explore.Fuzz(search)

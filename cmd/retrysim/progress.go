@@ -35,8 +35,10 @@ type progress struct {
 	wrote bool
 	past  int64 // events of the runs that are over
 	// noun is what is done one after the other where it is no run in virtual
-	// time, such as scripts.
-	noun string
+	// time, such as scripts; lasts is how long that goes on if no number of
+	// them ends it.
+	noun  string
+	lasts time.Duration
 
 	mu sync.Mutex // runs may be side by side
 }
@@ -104,6 +106,9 @@ func (p *progress) write(now time.Time, at time.Duration, events int64) {
 // how long it will take.
 func (p *progress) line(elapsed, at time.Duration, events int64) string {
 	share := (float64(p.done) + float64(at)/float64(max(p.each, 1))) / float64(max(p.runs, 1))
+	if p.lasts > 0 {
+		share = float64(elapsed) / float64(p.lasts)
+	}
 	share = min(max(share, 1e-12), 1)
 	const width = 20
 	bar := strings.Repeat("█", int(share*width)) + strings.Repeat("·", width-int(share*width))
@@ -112,7 +117,11 @@ func (p *progress) line(elapsed, at time.Duration, events int64) string {
 		rest = time.Duration(left).Round(time.Second).String()
 	}
 	if p.noun != "" {
-		return fmt.Sprintf("%s of %s %s  %s  eta %s", tty.Group(int64(p.done)), tty.Group(int64(p.runs)), p.noun, bar, rest)
+		of := ""
+		if p.lasts == 0 {
+			of = " of " + tty.Group(int64(p.runs))
+		}
+		return fmt.Sprintf("%s%s %s, %s a second  %s  eta %s", tty.Group(int64(p.done)), of, p.noun, tty.Group(int64(float64(p.done)/elapsed.Seconds())), bar, rest)
 	}
 	perSecond := float64(p.past+events) / elapsed.Seconds()
 	runs := ""

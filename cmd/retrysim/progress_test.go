@@ -53,11 +53,14 @@ func TestProgress(t *testing.T) {
 	assert.Equal(t, "45s of 1m30s virtual  ██████████··········  1.0M events/s  eta 10s\n1m21s of 1m30s virtual  ██████████████████··  1.0M events/s  eta 2s\n", out.String())
 
 	// Of what has no virtual time, how many are over.
+	p = &progress{runs: 20_000, noun: "scripts", done: 5000}
+	assert.Equal(t, "5000 of 20,000 scripts, 1250 a second  █████···············  eta 12s", p.line(4*time.Second, 0, 0))
+	p.lasts = time.Minute
+	assert.Equal(t, "5000 scripts, 1250 a second  █···················  eta 56s", p.line(4*time.Second, 0, 0))
 	out.Reset()
-	p = &progress{out: &out, runs: 20_000, noun: "scripts", done: 4999, began: began}
-	p.began = time.Now().Add(-4 * time.Second)
+	p.out, p.began = &out, time.Now().Add(-time.Minute)
 	p.step(0)
-	assert.Equal(t, "\r5000 of 20,000 scripts  █████···············  eta 12s\x1b[K", out.String())
+	assert.Contains(t, out.String(), "\r5001 scripts, ")
 
 	// With --progress none, or --quiet, nobody sees anything.
 	var none progress
