@@ -21,6 +21,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) {
+	plainEvery = time.Hour
 	testscript.Main(leakChecked{m}, map[string]func(){"retrysim": main})
 }
 

@@ -24,6 +24,8 @@ import (
 // The line comes after half a second and ten times a second at most, is one
 // line, and goes away.
 func TestProgress(t *testing.T) {
+	defer func(was time.Duration) { plainEvery = was }(plainEvery)
+	plainEvery = 10 * time.Second
 	var out bytes.Buffer
 	began := time.Unix(1000, 0)
 	p := &progress{out: &out, runs: 4, each: 90 * time.Second, began: began}
