@@ -48,7 +48,7 @@ func TestPages(t *testing.T) {
 		}
 		if page != "README.md" { // whose sessions TestReadme runs
 			for _, session := range blocks(string(text), "console") {
-				assert.Equal(t, session, replay(t, session), page)
+				assert.Equal(t, current(t, page, session), replay(t, session), "%s: run with -update to accept", page)
 			}
 		}
 		for _, block := range blocks(string(text), "") {
