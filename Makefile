@@ -15,6 +15,7 @@
 # make screenshots  the pictures of docs/images, with a Chromium
 # make determinism  the same bytes on other architectures, under emulators; compiles for each: minutes
 # make npm     the SDKs of OpenAI and Anthropic for JavaScript against retrysim serve; needs Node.js
+# make pytest  the pytest of docs/serve.md against retrysim serve; needs Python with pytest
 # make scoreboard  write docs/scoreboard.md: what SDKs and retry libraries do in bad weather; half a minute after compiling
 # make repeats  the verdicts of the scoreboard a hundred times, and again under the race detector: many minutes
 # make bench   the benchmarks, with allocations, and the figures beside other libraries
@@ -43,7 +44,7 @@ FUZZTIME ?= 60s
 # What check is made of. Fuzzing is short here.
 checks = format vet fix tidy lint vuln race contract coverage fuzz-short
 
-.PHONY: test check checks coverage mutants fuzz-short format vet fix tidy lint vuln race contract fuzz bank kills correct golden validation speed determinism bench bench-compare bench-save screenshots npm scoreboard repeats help
+.PHONY: test check checks coverage mutants fuzz-short format vet fix tidy lint vuln race contract fuzz bank kills correct golden validation speed determinism bench bench-compare bench-save screenshots npm pytest scoreboard repeats help
 
 test:
 	@$(GO) test ./...
@@ -171,3 +172,16 @@ npm:
 	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r cmd/retrysim/testdata/npm/. "$$dir" && \
 	if ! (cd "$$dir" && npm install --no-audit --no-fund --no-package-lock >npm.log 2>&1); then tail -5 "$$dir/npm.log"; echo "npm: skipped, the SDKs cannot be installed"; exit 0; fi; \
 	$(GO) build -o "$$dir/retrysim" ./cmd/retrysim && (cd "$$dir" && RETRYSIM="$$dir/retrysim" npm test --silent) && echo "npm: ok"
+
+# The openai package is installed outside the repository, and removed again.
+# Where it cannot be had, a stand-in takes its place.
+OPENAI_PYTHON = openai==3.51.0
+
+pytest:
+	@for python in python3 /usr/bin/python3 ""; do if [ -n "$$python" ] && $$python -m pytest --version >/dev/null 2>&1; then break; fi; done; \
+	if [ -z "$$python" ]; then echo "pytest: skipped, there is no Python with pytest"; exit 0; fi; \
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp -r cmd/retrysim/testdata/pytest/. "$$dir" && \
+	sdk="$$dir/sdk" && if ! $$python -m pip install --quiet --retries 1 --timeout 15 --target "$$sdk" $(OPENAI_PYTHON) >"$$dir/pip.log" 2>&1; then \
+		echo "pytest: skipped $(OPENAI_PYTHON), a stand-in of the standard library runs instead: $$(tail -1 "$$dir/pip.log")"; sdk="$$dir/standin"; fi; \
+	$(GO) build -o "$$dir/bin/retrysim" ./cmd/retrysim && \
+	(cd "$$dir" && PATH="$$dir/bin:$$PATH" PYTHONPATH="$$sdk" PYTHONDONTWRITEBYTECODE=1 $$python -m pytest -q -p no:cacheprovider test_*.py) && echo "pytest: ok"

@@ -51,6 +51,11 @@ func TestPages(t *testing.T) {
 				assert.Equal(t, current(t, page, session), replay(t, session), "%s: run with -update to accept", page)
 			}
 		}
+		for _, block := range blocks(string(text), "python") {
+			test, err := os.ReadFile("cmd/retrysim/testdata/pytest/test_weather.py")
+			require.NoError(t, err)
+			assert.Equal(t, string(test), block, "%s shows what make pytest runs", page)
+		}
 		for _, block := range blocks(string(text), "") {
 			if strings.HasPrefix(block, "policy ") {
 				_, err := scripted.Parse(page, block)
