@@ -319,7 +319,6 @@ func TestServeUnderAbuse(t *testing.T) {
 
 // A key and a prompt are in no report, on no line of output and in no message.
 func TestServeWritesNoSecretDown(t *testing.T) {
-	const canary = "canary-5dfe3c"
 	s := serve(t, script(t, "a.retry", `lane "x" when x-key=other { ok }; lane "y" when path=/v1/* { 429 retry-after=1h; ok "Hello" }`), "--calls", "2", "--format", "openai-chat")
 	url := s.ready.Scripts[0].URL
 	body := strings.ReplaceAll(chat, "hi", canary)
