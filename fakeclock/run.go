@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -152,7 +151,7 @@ func (s *scheduler) newProc(name string, o *owner, f func(*Clock) error) *proc {
 	s.started++
 	p := &proc{name: name, owner: o, id: s.started, place: len(s.procs), since: s.e.now}
 	p.event = event{e: s.e, owner: o, proc: p}
-	p.next, p.stop = iter.Pull(func(yield func(struct{}) bool) {
+	p.next, p.stop = pull(func(yield func(struct{}) bool) {
 		p.yield = yield
 		s.body(p, f)
 	})

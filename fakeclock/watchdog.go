@@ -385,7 +385,7 @@ func stuckWhere() string {
 	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
 		header, frames, _ := strings.Cut(string(g), "\n")
 		_, state, ok := strings.Cut(header, " [")
-		if !ok || strings.HasPrefix(state, "coroutine") || !strings.Contains(frames, "fakeclock.(*scheduler).body(") {
+		if !ok || isParked(state, frames) || !strings.Contains(frames, "fakeclock.(*scheduler).body(") {
 			continue
 		}
 		if where != "" {
