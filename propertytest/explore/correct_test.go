@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type implementation struct {
 	lacks   []verdict.Feature
 	only    []retry.Policy // none: any
 	deviate []string       // what must be reported as a declared policy
+	known   map[string]string
 }
 
 // loop is what the functions below share: the schedule and the classes, and
@@ -242,9 +244,10 @@ func machine(e explore.Env) explore.Do {
 }
 
 // sleeping waits with the clock's own SleepContext.
-func sleeping(e explore.Env) explore.Do {
-	return plain(e, func(l *loop, ctx context.Context, d time.Duration) { fakeclock.SleepContext(ctx, l.Clock, d) })
-}
+func sleeping(e explore.Env) explore.Do { return plain(e, (*loop).sleep) }
+
+// sleep is the quickest way to wait, for code in which that is not the point.
+func (l *loop) sleep(ctx context.Context, d time.Duration) { fakeclock.SleepContext(ctx, l.Clock, d) }
 
 // calledBack waits for a function of the clock to end a context of its own.
 func calledBack(e explore.Env) explore.Do {
@@ -485,6 +488,7 @@ func correct() []implementation {
 		{name: "retry.Model", subject: ours(false)},
 		{name: "retry.Model over HoldBack", subject: ours(true)},
 	}
+	out = append(out, unseen()...)
 	for _, p := range retry.Presets() {
 		out = append(out,
 			implementation{name: "retry.Model, " + p.Name, subject: ours(false), only: []retry.Policy{p.Policy}},
@@ -511,6 +515,18 @@ func correct() []implementation {
 	return out
 }
 
+// accused is code that the suite once had an alarm for.
+var accused = []string{"a first chunk read ahead"}
+
+// What one of several calls leaves behind is not the company's fault, though
+// nobody sees whose it is.
+func TestWhatIsLeftBehindIsNotShared(t *testing.T) {
+	own := []retry.Policy{{MaxAttempts: 3, BaseDelay: time.Second}}
+	r := explore.Check(houseFunc("cancel/watcher-left"), explore.Options{Policies: own, Checks: -1, Clients: -1})
+	assert.Equal(t, explore.Failed, r.Result("leaked").Status)
+	assert.Equal(t, explore.Passed, r.Result("shared-state").Status)
+}
+
 // Code that keeps its promises passes, however it is written.
 func TestCorrectCodePasses(t *testing.T) {
 	checks, clients := 50_000, 4000
@@ -519,12 +535,12 @@ func TestCorrectCodePasses(t *testing.T) {
 		t.Log("every ninth one, with 50 drawn scenarios and 500 clients; -long tries all, with 50,000 and 4,000")
 	}
 	for i, c := range correct() {
-		if !*long && i%9 > 0 {
+		if !*long && i%9 > 0 && !slices.Contains(accused, c.name) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := explore.Check(c.subject, explore.Options{Name: c.name, Policies: c.only, Lacks: c.lacks, Checks: checks, Clients: clients})
+			r := explore.Check(c.subject, explore.Options{Name: c.name, Policies: c.only, Lacks: c.lacks, Known: c.known, Checks: checks, Clients: clients})
 			require.NoError(t, r.Err())
 			for _, rule := range c.deviate {
 				assert.Equal(t, explore.Deviates, r.Result(rule).Status, rule)

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/retrykit/retrykit/propertytest/verdict"
@@ -69,8 +70,7 @@ func (c *search) company(s *scripted.Script) {
 		if f.Level != verdict.Violation || f.Call == 0 || int(f.Call) > len(s.Blocks) {
 			continue
 		}
-		alone := &scripted.Script{Policy: s.Policy, Seed: s.Seed, Cancel: s.Cancel, Turns: s.Blocks[f.Call-1].Turns}
-		if _, solo := c.judge(alone); has(solo, f.Rule.Name) {
+		if c.alone(s, f) {
 			continue
 		}
 		rule, _ := verdict.Named("shared-state")
@@ -78,6 +78,19 @@ func (c *search) company(s *scripted.Script) {
 		f.Rule = rule
 		c.keep(s, events, verdict.Findings{f})
 	}
+}
+
+// alone reports whether a call shows a fault without the others. What is left
+// behind may be any call's: it was noted when all were over.
+func (c *search) alone(s *scripted.Script, f verdict.Finding) bool {
+	blocks := s.Blocks[f.Call-1 : f.Call]
+	if f.Rule.Name == "leaked" {
+		blocks = s.Blocks
+	}
+	return slices.ContainsFunc(blocks, func(b scripted.Block) bool {
+		_, solo := c.judge(&scripted.Script{Policy: s.Policy, Seed: s.Seed, Cancel: s.Cancel, Turns: b.Turns})
+		return has(solo, f.Rule.Name)
+	})
 }
 
 func has(findings verdict.Findings, rule string) bool {
