@@ -19,65 +19,79 @@ import (
 
 // Loops as other people write them: each has its own idea of what a retry is.
 
+// round is what conditions and waits are asked about.
+type round struct {
+	n       int
+	err     error
+	class   retry.Classification
+	elapsed time.Duration
+	wait    time.Duration
+}
+
+// either is met where one of the conditions is.
+func either(conditions ...func(round) bool) func(round) bool {
+	return func(r round) bool {
+		for _, met := range conditions {
+			if met(r) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Waits are made of waits.
+
+func doubling(base time.Duration) func(round) time.Duration {
+	return func(r round) time.Duration {
+		if zeros := bits.LeadingZeros64(uint64(base)); base > 0 && r.n > zeros-1 { // the shift would reach the sign
+			return math.MaxInt64
+		}
+		return base << min(r.n-1, 62)
+	}
+}
+
+func atMost(limit time.Duration, of func(round) time.Duration) func(round) time.Duration {
+	return func(r round) time.Duration {
+		if d := of(r); limit <= 0 || d < limit {
+			return d
+		}
+		return limit
+	}
+}
+
+func orAsAsked(of func(round) time.Duration) func(round) time.Duration {
+	return func(r round) time.Duration {
+		if d, asked := r.class.RetryAfter(); asked {
+			return d
+		}
+		return of(r)
+	}
+}
+
+func plusATenth(words *rand.Rand, of func(round) time.Duration) func(round) time.Duration {
+	return func(r round) time.Duration {
+		d := of(r)
+		if d < 10 {
+			return d
+		}
+		return d + min(time.Duration(words.Int64N(int64(d/10))), math.MaxInt64-d)
+	}
+}
+
 // composed asks lists of conditions, as libraries do whose policies are built
 // from parts.
 func composed(e explore.Env) explore.Do {
-	type round struct {
-		n       int
-		err     error
-		class   retry.Classification
-		elapsed time.Duration
-		wait    time.Duration
-	}
-	p, words := e.Policy, rand.New(e.Source())
-	either := func(conditions ...func(round) bool) func(round) bool {
-		return func(r round) bool {
-			for _, met := range conditions {
-				if met(r) {
-					return true
-				}
-			}
-			return false
-		}
-	}
+	p := e.Policy
 	stop := either(
 		func(r round) bool { return r.n >= p.MaxAttempts },
 		func(r round) bool { return !r.class.IsTransient() },
 	)
 	tooLong := func(r round) bool { return p.MaxElapsed > 0 && r.elapsed > p.MaxElapsed-r.wait }
-	exponential := func(r round) time.Duration {
-		zeros := bits.LeadingZeros64(uint64(p.BaseDelay))
-		if p.BaseDelay > 0 && r.n > zeros-1 { // the shift would reach the sign
-			return math.MaxInt64
-		}
-		return p.BaseDelay << min(r.n-1, 62)
+	wait := orAsAsked(atMost(p.MaxDelay, doubling(p.BaseDelay)))
+	if p.Jitter == retry.JitterAdditive {
+		wait = plusATenth(rand.New(e.Source()), wait)
 	}
-	atMost := func(limit time.Duration, of func(round) time.Duration) func(round) time.Duration {
-		return func(r round) time.Duration {
-			if d := of(r); limit <= 0 || d < limit {
-				return d
-			}
-			return limit
-		}
-	}
-	orAsAsked := func(of func(round) time.Duration) func(round) time.Duration {
-		return func(r round) time.Duration {
-			if d, asked := r.class.RetryAfter(); asked {
-				return d
-			}
-			return of(r)
-		}
-	}
-	plusATenth := func(of func(round) time.Duration) func(round) time.Duration {
-		return func(r round) time.Duration {
-			d := of(r)
-			if d < 10 || p.Jitter != retry.JitterAdditive {
-				return d
-			}
-			return d + min(time.Duration(words.Int64N(int64(d/10))), math.MaxInt64-d)
-		}
-	}
-	wait := plusATenth(orAsAsked(atMost(p.MaxDelay, exponential)))
 	return func(ctx context.Context, op func(context.Context) error) error {
 		l, began := newLoop(e), e.Clock.Now()
 		if end := l.ended(ctx, -1, nil); end != nil {
