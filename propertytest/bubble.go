@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -308,10 +309,11 @@ func bubbleNumber() string {
 	return string(bubbleHeader.Find(header[:runtime.Stack(header[:], false)]))
 }
 
-// goroutines tells where the goroutines of the bubble are, those of the suite
-// left out: state and calls of each, and nothing that differs from run to run.
-func (b *bubble) goroutines() string {
-	number := b.number.Load()
+func (b *bubble) goroutines() string { return goroutinesOf(b.number.Load(), bubbleMarks) }
+
+// goroutinesOf tells where the goroutines of a bubble are, those of the suite left
+// out: state and calls of each, and nothing that differs from run to run.
+func goroutinesOf(number *string, m marks) string {
 	if number == nil || *number == "" {
 		return ""
 	}
@@ -328,7 +330,7 @@ func (b *bubble) goroutines() string {
 	for g := range bytes.SplitSeq(stacks, []byte("\n\n")) {
 		header, frames, _ := strings.Cut(string(g), "\n")
 		if strings.HasSuffix(strings.TrimSuffix(header, ":"), ", "+*number) {
-			if told := tellGoroutine(header, frames); told != "" {
+			if told := m.tell(header, frames); told != "" {
 				out = append(out, told)
 			}
 		}
@@ -340,22 +342,34 @@ func (b *bubble) goroutines() string {
 	return strings.Join(out, "")
 }
 
-// tellGoroutine returns the state of a goroutine and its calls up to those of the
-// suite, the innermost first; "" if it is one of the suite's own.
-func tellGoroutine(header, frames string) string {
+// marks are what the names of the suite's functions begin with.
+type marks struct {
+	call string   // that calls the subject
+	own  []string // those of goroutines that are not the subject's
+}
+
+var bubbleMarks = marks{
+	call: "github.com/retrykit/retrykit/propertytest/explore.",
+	own:  []string{"github.com/retrykit/retrykit/propertytest.(*bubble)"},
+}
+
+// tell returns the state of a goroutine and its calls up to those of the suite,
+// the innermost first; "" if it is one of the suite's own.
+func (m marks) tell(header, frames string) string {
 	_, state, _ := strings.Cut(header, "[")
 	state, _, _ = strings.Cut(state, ",")
 	var b strings.Builder
 	fmt.Fprintf(&b, "\tgoroutine [%s]\n", strings.TrimSuffix(strings.TrimSuffix(state, "]:"), " (durable)"))
 	const most = 12
 	lines := strings.Split(strings.TrimSpace(frames), "\n")
+	called := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, m.call) })
 	for i := 0; i+1 < len(lines); i += 2 {
 		function := lines[i]
 		if i >= 2*most {
 			fmt.Fprintf(&b, "\t\t... and more\n")
 			break
 		}
-		if strings.HasPrefix(function, suiteFrames) || strings.HasPrefix(function, "testing.tRunner") || strings.HasPrefix(function, "testing/synctest.") {
+		if !called && m.isOwn(function) {
 			return ""
 		}
 		started, created := strings.CutPrefix(function, "created by ")
@@ -365,7 +379,7 @@ func tellGoroutine(header, frames string) string {
 		} else if at := strings.LastIndexByte(function, '('); at > 0 {
 			function = function[:at]
 		}
-		if strings.HasPrefix(function, exploreFrames) {
+		if strings.HasPrefix(function, m.call) {
 			break
 		}
 		at, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +0x")
@@ -374,9 +388,6 @@ func tellGoroutine(header, frames string) string {
 	return b.String()
 }
 
-// How the names of the suite's functions begin: those which run a bubble, and
-// those which call the subject.
-const (
-	suiteFrames   = "github.com/retrykit/retrykit/propertytest.(*bubble)"
-	exploreFrames = "github.com/retrykit/retrykit/propertytest/explore."
-)
+func (m marks) isOwn(function string) bool {
+	return slices.ContainsFunc(append(m.own, "testing.tRunner", "testing/synctest."), func(own string) bool { return strings.HasPrefix(function, own) })
+}

@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,18 +28,19 @@ const (
 	httpLatency = time.Millisecond
 	// httpCeiling is how many requests a call may send.
 	httpCeiling = 2000
-	// httpPatience is how long, in real time, one run may take.
-	httpPatience = 30 * time.Second
 )
 
-// horizon is where the time of a bubble ends.
-var horizon = time.Unix(0, 1<<63-1)
+// httpPatience is how long, in real time, a call may go on without a request. A
+// variable for tests.
+var httpPatience = time.Second
 
 // httpRun is one script and what came of it.
 type httpRun struct {
 	script *scripted.Script
 	trace  trace.Trace
 	late   bool // the call returned well after its context had ended
+	hung   bool // nothing came of it, in real time
+	over   bool // the rest of the suite would come to no better end
 }
 
 // firstWait returns the time between the first failure and the second attempt.
@@ -56,10 +57,10 @@ func (r *httpRun) firstWait() (time.Duration, bool) {
 	return 0, false
 }
 
-// play runs a scenario, nil if it is not for this code.
+// play runs a scenario, nil if it is not for this code or nothing is any more.
 func (h *httpSuite) play(t *testing.T, call HTTPCall, s httpScenario, seed uint64) *httpRun {
 	t.Helper()
-	if s.bounded && h.deaf {
+	if s.bounded && h.deaf || h.over {
 		return nil
 	}
 	script, err := h.parse(s)
@@ -67,12 +68,19 @@ func (h *httpSuite) play(t *testing.T, call HTTPCall, s httpScenario, seed uint6
 		h.problems = append(h.problems, err)
 		return nil
 	}
-	run := &httpRun{script: script}
-	w := watchHTTP(scripted.Format(script))
-	defer w.Stop()
-	if left := inBubble(t, func(t *testing.T) { h.inside(t, call, s, run, seed) }); left != "" {
-		run.trace = append(run.trace, trace.Event{At: lastOf(run.trace), Call: 1, Attempt: run.attempts(), Kind: trace.Leaked, Error: left})
+	enter := func() *httpRun {
+		b := &httpBubble{suite: h, scenario: s, script: script, test: call, seed: seed, ended: make(chan httpEnd, 1), never: make(chan struct{})}
+		go b.enter(t) // on a goroutine of its own, so that it can be left alone if it hangs
+		return b.watch()
 	}
+	run := enter()
+	if run.hung {
+		run = enter() // again: the machine may have been busy
+	}
+	if run.trace == nil {
+		h.problems = append(h.problems, errors.New("the call ended its goroutine, as t.FailNow and require do: let it return an error"))
+	}
+	h.over = run.over
 	return run
 }
 
@@ -92,71 +100,128 @@ func (r *httpRun) attempts() (n int) {
 	return n
 }
 
-// watchHTTP ends the process, with a dump, if a run hangs in a way that its
-// bubble does not see.
-func watchHTTP(script string) *time.Timer {
-	return time.AfterFunc(httpPatience, func() {
-		buf := make([]byte, 1<<20)
-		panic(fmt.Sprintf("propertytest: code under test has hung for %v of real time: it waits for something outside its bubble, holds a lock while it sleeps, or computes without end. The script:\n%s\n%s",
-			httpPatience, script, buf[:runtime.Stack(buf, true)]))
-	})
+// httpBubble is one scenario in its bubble.
+type httpBubble struct {
+	suite    *httpSuite
+	scenario httpScenario
+	script   *scripted.Script
+	test     HTTPCall
+	seed     uint64
+
+	number atomic.Pointer[string] // as it stands in stacks
+	server atomic.Pointer[wire.Local]
+	moves  atomic.Uint64 // requests
+	ended  chan httpEnd
+	never  chan struct{} // made outside the bubble, whose time stands still while this is waited for
 }
 
-// inBubble runs f in a bubble and says what was left blocked in it.
-func inBubble(t *testing.T, f func(*testing.T)) (left string) {
-	t.Helper()
-	defer func() {
-		switch v := recover(); {
-		case v == nil:
-		case strings.Contains(fmt.Sprint(v), "blocked goroutines remain"):
-			left = "goroutines are blocked for good"
-		default:
-			panic(v)
+// httpEnd is how a bubble ended.
+type httpEnd struct {
+	run      *httpRun
+	panicked any // of what is ours
+}
+
+// watch returns what came of the run, when it is over or when nothing has
+// moved in it for too long. It is the watchdog, on real time.
+func (b *httpBubble) watch() *httpRun {
+	ticker := time.NewTicker(httpPatience / looks)
+	defer ticker.Stop()
+	last, same := uint64(0), 0
+	for {
+		select {
+		case end := <-b.ended:
+			if end.panicked != nil {
+				panic(end.panicked)
+			}
+			return end.run
+		case <-ticker.C:
 		}
+		if moves := b.moves.Load(); moves != last {
+			last, same = moves, 0
+		} else if same++; same > looks { // the first look may have been due before
+			return b.hung()
+		}
+	}
+}
+
+// hung is what is known of a run that does not end.
+func (b *httpBubble) hung() *httpRun {
+	run := &httpRun{script: b.script, hung: true, over: true, trace: trace.Trace{{Call: 1, Kind: trace.Begin}}}
+	if server := b.server.Load(); server != nil {
+		run.trace = append(run.trace, server.Trace()...)
+		renumber(run.trace)
+	}
+	run.add(trace.Stuck, lastOf(run.trace), fmt.Sprintf("the call neither ended nor sent anything for %v of real time: it spins, waits for something outside its bubble, or holds a lock while it sleeps\n%s", httpPatience, b.goroutines()))
+	return run
+}
+
+func (b *httpBubble) goroutines() string { return goroutinesOf(b.number.Load(), httpMarks) }
+
+// httpMarks tell the goroutines of the call from those of the harness.
+var httpMarks = marks{
+	call: "github.com/retrykit/retrykit/propertytest.(*httpBubble).call",
+	own:  []string{"github.com/retrykit/retrykit/propertytest.(*httpBubble)", "github.com/retrykit/retrykit/scripted/wire.", "net/http.(*persistConn).writeLoop"},
+}
+
+// enter runs the bubble and tells how it ended.
+func (b *httpBubble) enter(t *testing.T) {
+	run := &httpRun{script: b.script}
+	defer func() {
+		v := recover()
+		if v != nil && strings.Contains(fmt.Sprint(v), "blocked goroutines remain") {
+			run.add(trace.Leaked, lastOf(run.trace), "goroutines are blocked for good")
+			v = nil
+		}
+		b.ended <- httpEnd{run, v}
 	}()
-	synctest.Test(t, f)
-	return ""
+	synctest.Test(t, func(t *testing.T) { b.inside(t, run) })
 }
 
 // inside is a run in its bubble.
-func (h *httpSuite) inside(t *testing.T, call HTTPCall, s httpScenario, run *httpRun, seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 0))
+func (b *httpBubble) inside(t *testing.T, run *httpRun) {
+	number := bubbleNumber()
+	b.number.Store(&number)
+	random := rand.New(rand.NewPCG(b.seed, 0))
 	time.Sleep(time.Duration(random.Int64N(int64(24 * time.Hour))))
-	server := wire.Start(run.script, wire.Config{Format: h.format, Latency: httpLatency, Close: s.close})
+	server := wire.Start(b.script, wire.Config{Format: b.suite.format, Latency: httpLatency, Close: b.scenario.close})
+	b.server.Store(server)
 	begin := time.Now()
 	deadline := httpDeadline
-	if s.deadline > 0 {
-		deadline = s.deadline
+	if b.scenario.deadline > 0 {
+		deadline = b.scenario.deadline
 	}
 	base, release := context.WithCancel(t.Context())
 	defer release()
 	ctx, cancel := context.WithTimeout(base, deadline)
 	defer cancel()
-	if s.cancel > 0 {
-		timer := time.AfterFunc(s.cancel, cancel)
+	if b.scenario.cancel > 0 {
+		timer := time.AfterFunc(b.scenario.cancel, cancel)
 		defer timer.Stop()
 	}
-	guard := &httpGuard{base: server.HTTP.Transport, spent: make(chan struct{})}
-	client := &http.Client{Transport: guard}
-	got := h.call(ctx, call, client, server.URL, guard)
+	guard := &httpGuard{base: server.HTTP.Transport, n: &b.moves, spent: make(chan struct{})}
+	got := b.await(ctx, &http.Client{Transport: guard}, server.URL, guard)
 	at := time.Since(begin)
 	var ended time.Duration // when the context ended, 0 if the call was over before
-	for _, d := range []time.Duration{deadline, s.cancel} {
+	for _, d := range []time.Duration{deadline, b.scenario.cancel} {
 		if d > 0 && at >= d {
 			ended = d
 		}
 	}
-	guard.CloseIdleConnections()
-	open := 0
-	if time.Now().Before(horizon.Add(-time.Hour)) {
-		time.Sleep(time.Second) // net/http takes its time with some connections
-		synctest.Wait()
-		open = server.Connections()
+	if run.over = got.asleep || got.exited; got.asleep {
+		b.events(run, got, at, 0, deadline, ended)
+		b.ended <- httpEnd{run: run}
+		<-b.never // or the sleeper comes to the end of time, where sleeping again ends the process
 	}
+	guard.CloseIdleConnections()
+	time.Sleep(time.Second) // net/http takes its time with some connections
+	synctest.Wait()
+	open := server.Connections()
 	release()
 	server.Close()
 	synctest.Wait()
-	run.trace = h.events(s, run, server.Trace(), got, at, open, deadline, ended)
+	if !got.exited {
+		b.events(run, got, at, open, deadline, ended)
+	}
 }
 
 // httpResult is what a call returned.
@@ -165,65 +230,77 @@ type httpResult struct {
 	err      error
 	panicked any
 	spent    bool // it never returned, however many attempts it had
+	asleep   bool // nor did it until almost the end of time
+	exited   bool // its goroutine ended
 	attempts int  // that its own loop made
 }
 
-// call makes the call on a goroutine of its own, which may be given up.
-func (h *httpSuite) call(ctx context.Context, call HTTPCall, client *http.Client, url string, guard *httpGuard) httpResult {
+// await makes the call, and gives it up at last.
+func (b *httpBubble) await(ctx context.Context, client *http.Client, url string, guard *httpGuard) httpResult {
 	done := make(chan httpResult, 1)
-	go func() {
-		got := httpResult{spent: true}
-		defer func() {
-			if v := recover(); v != nil {
-				got = httpResult{panicked: v}
-			}
-			done <- got
-		}()
-		text, err := call(ctx, client, url)
-		got = httpResult{text: text, err: err}
-	}()
+	go func() { b.call(ctx, client, url, done) }()
+	end := time.NewTimer(lifetime)
+	defer end.Stop()
 	var got httpResult
 	select {
 	case got = <-done:
 	case <-guard.spent:
-		got.spent = true
+	case <-end.C:
+		got.asleep = true
 	}
-	if got.attempts = guard.count(); h.options.Attempts != nil {
-		got.attempts = h.options.Attempts()
+	if got.spent = guard.count() > httpCeiling; got.spent {
+		got.exited = false
+	}
+	if got.attempts = guard.count(); b.suite.options.Attempts != nil {
+		got.attempts = b.suite.options.Attempts()
 	}
 	return got
 }
 
+// call makes the call and sends what it returned.
+func (b *httpBubble) call(ctx context.Context, client *http.Client, url string, done chan<- httpResult) {
+	got := httpResult{exited: true}
+	defer func() {
+		if v := recover(); v != nil {
+			got = httpResult{panicked: v}
+		}
+		done <- got
+	}()
+	text, err := b.test(ctx, client, url)
+	got = httpResult{text: text, err: err}
+}
+
 // events adds to what the server saw what the harness knows.
-func (h *httpSuite) events(s httpScenario, run *httpRun, seen trace.Trace, got httpResult, at time.Duration, open int, deadline, ended time.Duration) trace.Trace {
-	out := trace.Trace{{Call: 1, Kind: trace.Begin, Deadline: &deadline}}
-	out = append(out, seen...)
-	renumber(out)
-	run.trace = out
+func (b *httpBubble) events(run *httpRun, got httpResult, at time.Duration, open int, deadline, ended time.Duration) {
+	run.trace = append(trace.Trace{{Call: 1, Kind: trace.Begin, Deadline: &deadline}}, b.server.Load().Trace()...)
+	renumber(run.trace)
 	last := run.attempts()
-	add := func(kind trace.Kind, at time.Duration, text string) {
-		out = append(out, trace.Event{At: at, Call: 1, Attempt: last, Kind: kind, Error: text})
-	}
 	if ended > 0 {
-		add(trace.Cancel, ended, "")
+		run.add(trace.Cancel, ended, "")
 		run.late = at > ended+time.Second
 	}
 	switch {
 	case got.panicked != nil:
-		add(trace.Panicked, at, fmt.Sprintf("%T", got.panicked))
+		run.add(trace.Panicked, at, fmt.Sprintf("%T", got.panicked))
 	case got.spent:
-		add(trace.Stuck, at, fmt.Sprintf("the call sent %d requests and went on", httpCeiling))
+		run.add(trace.Stuck, at, fmt.Sprintf("the call sent %d requests and went on", httpCeiling))
+	case got.asleep:
+		run.add(trace.Stuck, at, fmt.Sprintf("the call had not returned after %d years, and virtual time ends after 262\n%s", lifetime/(365*24*time.Hour), b.goroutines()))
 	default:
-		out = append(out, trace.Event{At: at, Call: 1, Attempt: got.attempts, Kind: trace.End, Error: errorText(got.err)})
-		if s.stalls && at >= deadline && last == 1 {
-			add(trace.Stuck, at, "the body of a refusal never ended, and only the caller's deadline ended the attempt")
+		run.trace = append(run.trace, trace.Event{At: at, Call: 1, Attempt: got.attempts, Kind: trace.End, Error: errorText(got.err)})
+		if b.scenario.stalls && at >= deadline && last == 1 {
+			run.add(trace.Stuck, at, "the body of a refusal never ended, and only the caller's deadline ended the attempt")
 		}
 	}
 	if open > 0 {
-		add(trace.Leaked, at, fmt.Sprintf("%d connections cannot be used again", open))
+		run.add(trace.Leaked, at, fmt.Sprintf("%d connections cannot be used again", open))
 	}
-	slices.SortStableFunc(out, func(a, b trace.Event) int { return int(min(max(a.At-b.At, -1), 1)) })
-	return out
+	slices.SortStableFunc(run.trace, func(a, b trace.Event) int { return int(min(max(a.At-b.At, -1), 1)) })
+}
+
+// add adds what the server did not see.
+func (r *httpRun) add(kind trace.Kind, at time.Duration, text string) {
+	r.trace = append(r.trace, trace.Event{At: at, Call: 1, Attempt: r.attempts(), Kind: kind, Error: text})
 }
 
 // renumber counts all attempts as those of one call, as the harness knows them
@@ -265,18 +342,12 @@ func errorText(err error) string {
 // one too many: nothing else ends a loop that no error and no context ends.
 type httpGuard struct {
 	base  http.RoundTripper
+	n     *atomic.Uint64
 	spent chan struct{}
-
-	mu sync.Mutex
-	n  int
 }
 
 func (g *httpGuard) RoundTrip(r *http.Request) (*http.Response, error) {
-	g.mu.Lock()
-	g.n++
-	n := g.n
-	g.mu.Unlock()
-	if n > httpCeiling {
+	if n := g.n.Add(1); n > httpCeiling {
 		if n == httpCeiling+1 {
 			close(g.spent)
 		}
@@ -292,8 +363,4 @@ func (g *httpGuard) CloseIdleConnections() {
 	}
 }
 
-func (g *httpGuard) count() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.n
-}
+func (g *httpGuard) count() int { return int(g.n.Load()) }

@@ -39,10 +39,12 @@ func (f *Failure) String() string {
 	return b.String()
 }
 
-// dump returns what a harness had to say beside the finding's one line.
+// dump returns what a harness had to say beside the finding's one line, or where
+// a wait is that did not end with its context.
 func (f *Failure) dump() string {
 	for _, e := range f.Trace {
-		if what, dump, ok := strings.Cut(e.Error, "\n"); ok && what == f.What {
+		waits := e.Kind == trace.Stuck && f.Rule.Name == "ignored-cancel"
+		if what, dump, ok := strings.Cut(e.Error, "\n"); ok && (waits || what == f.What) {
 			return dump + "\n"
 		}
 	}
