@@ -105,15 +105,15 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\'
 // fault.
 func (f *Failure) timeline() string {
 	var b strings.Builder
-	marked := false
-	for _, e := range f.Trace {
+	offending := f.offending()
+	for i, e := range f.Trace {
 		text := tell(e)
 		if text == "" {
 			continue
 		}
 		mark := " "
-		if !marked && e.At == f.At && e.Call == f.Call && f.about(e) {
-			mark, marked = ">", true
+		if i == offending {
+			mark = ">"
 		}
 		if many(f.Trace) {
 			text = fmt.Sprintf("call %d: %s", e.Call, text)
@@ -123,9 +123,21 @@ func (f *Failure) timeline() string {
 	return b.String()
 }
 
-// about reports whether the finding is about the event: about its attempt, or
-// about the end of the call.
-func (f *Failure) about(e trace.Event) bool { return e.Attempt == f.Attempt || e.Kind == trace.End }
+// offending returns the index of the first event at the time of the finding, of
+// its attempt if there is one; -1 if there is none.
+func (f *Failure) offending() int {
+	first := -1
+	for i, e := range f.Trace {
+		switch {
+		case e.At != f.At || e.Call != f.Call || tell(e) == "":
+		case e.Attempt == f.Attempt:
+			return i
+		case first < 0:
+			first = i
+		}
+	}
+	return first
+}
 
 func many(events trace.Trace) bool {
 	for _, e := range events {

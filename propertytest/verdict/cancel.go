@@ -30,7 +30,9 @@ func ignoredCancel(c *call) (out []Finding) {
 	}
 	t := c.cancel.At
 	if a, _ := c.last(); c.deaf() {
-		return []Finding{finding(a, "the wait after attempt %d went on, and the context had ended at %v", a.number, t)}
+		f := finding(a, "the wait after attempt %d went on, and the context had ended at %v", a.number, t)
+		f.At = t
+		return []Finding{f}
 	}
 	for i, a := range c.attempts {
 		if a.failed == nil || a.failed.At > t {
@@ -45,11 +47,15 @@ func ignoredCancel(c *call) (out []Finding) {
 			over = c.attempts[i+1].at
 		}
 		if over > t {
-			out = append(out, finding(a, "the wait after attempt %d went on until %v, and the context had ended at %v", a.number, over, t))
+			f := finding(a, "the wait after attempt %d went on until %v, and the context had ended at %v", a.number, over, t)
+			f.At = over
+			out = append(out, f)
 		}
 	}
 	if a, ok := c.last(); len(out) == 0 && ok && a.failed != nil && c.end != nil && c.end.At > max(t, a.failed.At) {
-		out = append(out, finding(a, "the call returned at %v, and the context had ended at %v", c.end.At, t))
+		f := finding(a, "the call returned at %v, and the context had ended at %v", c.end.At, t)
+		f.At = c.end.At
+		out = append(out, f)
 	}
 	return out
 }
