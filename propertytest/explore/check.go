@@ -59,6 +59,7 @@ func Replay(s Subject, o Options, script *scripted.Script) *Report {
 		c.company(script)
 	} else {
 		c.try(script)
+		c.leave(script)
 	}
 	r.Played = c.played
 	r.Results = o.results(s, playable, c.found)
@@ -126,6 +127,8 @@ func (c *search) parts() []part {
 		{run: func() { c.small(2, c.cut) }, calls: true},
 		{run: func() { c.small(2, c.edge) }, calls: true},
 		{run: c.long, calls: true},
+		{run: c.answered, calls: true},
+		{run: c.left, calls: true},
 		{run: c.varied, calls: true},
 		{run: c.shared, calls: true, shows: []string{"shared-state"}},
 		{run: c.drawn, calls: true, drawn: true},
@@ -152,6 +155,54 @@ func (c *search) long() {
 		if !c.over {
 			c.try(s)
 		}
+	}
+}
+
+// answered tries scenarios in which the caller's context ends at the instant of
+// the answer, just after it was given.
+func (c *search) answered() {
+	if c.subject.streams() {
+		return // a stream that has opened is no answer yet
+	}
+	for _, p := range c.policies() {
+		for failures := range min(max(p.MaxAttempts, 1), 3) {
+			s := &scripted.Script{Policy: &p, Turns: slices.Repeat([]scripted.Turn{{Answer: scripted.Transient{}}}, failures)}
+			s.Turns = append(s.Turns, scripted.Turn{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}, After: 5 * time.Millisecond})
+			if c.over {
+				return
+			}
+			_, ends := moments(c.subject.Play(s, c.options.Run))
+			if len(ends) == failures+1 {
+				s.Cancel = &ends[failures]
+				c.try(s)
+			}
+		}
+	}
+}
+
+// left tries scenarios in which the caller does not read its stream to the end.
+func (c *search) left() {
+	if !c.subject.streams() {
+		return
+	}
+	hello := scripted.Turn{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("Hel"), scripted.Text("lo")}}}
+	for _, p := range c.policies() {
+		for failures := range min(max(p.MaxAttempts, 1), 2) {
+			turns := append(slices.Repeat([]scripted.Turn{{Answer: scripted.Transient{}}}, failures), hello)
+			c.leave(&scripted.Script{Policy: &p, Turns: turns})
+		}
+	}
+}
+
+// leave tries a scenario with callers that close the stream unread, and after its
+// first chunk.
+func (c *search) leave(s *scripted.Script) {
+	if !c.subject.streams() {
+		return
+	}
+	defer func() { c.subject.leaves = 0 }()
+	for c.subject.leaves = 1; c.subject.leaves <= 2 && !c.over; c.subject.leaves++ {
+		c.try(s)
 	}
 }
 
@@ -315,7 +366,7 @@ func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.F
 		if was := c.found[name]; was != nil && was.Level <= f.Level {
 			continue
 		}
-		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events}
+		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events, leaves: c.subject.leaves}
 		if name == "ignored-cancel" && stalled(events) {
 			c.deaf = true
 		}
@@ -333,6 +384,7 @@ func Shows(s Subject, script *scripted.Script, o Options, rule string) bool {
 		c.company(script)
 	} else {
 		c.try(script)
+		c.leave(script)
 	}
 	f := c.found[rule]
 	return f != nil && f.Level == verdict.Violation

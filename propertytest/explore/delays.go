@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/retrykit/retrykit/fakeclock"
@@ -30,6 +31,9 @@ func (c *search) delays() {
 	c.watched(func(part *search) {
 		for _, f := range part.known() {
 			policies = append(policies, f.says)
+			if f.says.Jitter == retry.JitterDecorrelated {
+				policies = append(policies, walking())
+			}
 		}
 	})
 	c.delaysUnder(policies)
@@ -103,7 +107,7 @@ func (c *search) delay(rule string, p retry.Policy, n int, format string, args .
 // delayOf makes the function for one client; ok is false if that panicked.
 func (c *search) delayOf(p retry.Policy, client uint64) (f func(int) time.Duration, ok bool) {
 	defer c.recovered(p, 0)
-	f = c.subject.delay(Env{Policy: p, Seed: c.options.Seed, Client: client, Notify: func(int, error, time.Duration) {}})
+	f = c.subject.delay(Env{Policy: p, Seed: c.options.Seed, Client: client, Notify: func(int, error, time.Duration) {}, sources: new(atomic.Uint64)})
 	return f, f != nil
 }
 
@@ -150,8 +154,7 @@ func (c *search) delayJitter(p retry.Policy, k int) {
 		}
 		all = append(all, spread{low, high, w})
 	}
-	c.chances(s, p, all)
-	c.independent(s, p, all)
+	c.spreadsOut(s, p, all)
 }
 
 // firstDelays asks for the first waits of a call; right reports whether they are

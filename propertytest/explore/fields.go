@@ -162,6 +162,9 @@ func (c *search) spreads() {
 		if f.says.Jitter != retry.JitterNone {
 			few.clients(f.says, scripted.Transient{})
 		}
+		if f.says.Jitter == retry.JitterDecorrelated {
+			few.clients(walking(), scripted.Transient{})
+		}
 	}
 	c.played = few.played
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/retrykit/retrykit/propertytest/verdict"
@@ -38,6 +39,7 @@ func (c *search) jitter() {
 	plain, hinted := scripted.Transient{}, scripted.Transient{Hinted: true, Wait: 20 * time.Second}
 	for _, p := range policies {
 		c.clients(p, plain)
+		c.callers(p)
 		switch {
 		case p.RetryAfter != retry.HintReplaces || p.MaxRetryAfter != 0:
 		case p.Jitter == retry.JitterAdditive:
@@ -52,6 +54,11 @@ func (c *search) jitter() {
 // waits below the cap and two at it.
 func spreading() retry.Policy {
 	return retry.Policy{MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 3 * time.Second, Jitter: retry.JitterAdditive}
+}
+
+// walking is a decorrelated walk that comes to its cap, and away from it.
+func walking() retry.Policy {
+	return retry.Policy{MaxAttempts: 6, BaseDelay: time.Second, MaxDelay: 4 * time.Second, Jitter: retry.JitterDecorrelated}
 }
 
 // clients lets clients fail with the same answer again and again and asks about
@@ -97,8 +104,61 @@ func (c *search) clientsAfter(p retry.Policy, n int, first, a scripted.Answer) {
 		low, high, _ := window(p, i+1, answer, nil, low(p, i))
 		all = append(all, spread{low, high, w})
 	}
+	c.spreadsOut(s, p, all)
+}
+
+// spreadsOut asks all there is to ask of the waits of many clients.
+func (c *search) spreadsOut(s *scripted.Script, p retry.Policy, all []spread) {
 	c.chances(s, p, all)
 	c.independent(s, p, all)
+	if p.Jitter == retry.JitterDecorrelated {
+		c.walk(s, p, all)
+	}
+}
+
+// callers lets two calls of each of fewer clients fail, and asks whether they draw
+// their chance independently: the callers of one process are a herd too.
+func (c *search) callers(p retry.Policy) {
+	low, high := backoff(p, 1, 0)
+	n, first := c.options.Clients/8, spread{low: low, high: high}
+	if p.MaxAttempts < 2 || !first.even(p, 0) || c.over || c.strange() {
+		return
+	}
+	call := scripted.Block{Turns: []scripted.Turn{{Answer: scripted.Transient{}}, {Answer: scripted.Stream{}}}}
+	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Blocks: []scripted.Block{call, call}}
+	var differences, sums []float64
+	for client := range n {
+		events := c.subject.as(uint64(client)).Play(s, c.options.Run)
+		second := slices.IndexFunc(events, func(e trace.Event) bool { return e.Call == 2 })
+		if second < 0 {
+			return
+		}
+		one, two := gaps(events[:second]), gaps(events[second:])
+		if len(one) != 1 || len(two) != 1 {
+			return
+		}
+		a, b := first.place(one[0]), first.place(two[0])
+		differences, sums = append(differences, fraction(a-b)), append(sums, fraction(a+b))
+	}
+	c.played++
+	together := fmt.Sprintf("the first waits of two calls of %d clients are drawn together", n)
+	c.alike(s, "herd", 1, together, "differences", differences)
+	c.alike(s, "herd", 1, together, "sums", sums)
+}
+
+// strange reports whether the waits of many clients have been found to be at odds
+// with their windows.
+func (c *search) strange() bool {
+	return c.found["no-jitter"] != nil || c.found["herd"] != nil || c.found["biased-jitter"] != nil
+}
+
+// alike keeps a finding if places, modulo 1, are not spread evenly.
+func (c *search) alike(s *scripted.Script, rule string, attempt int, what, of string, u []float64) {
+	slices.SortFunc(u, cmp.Compare[float64])
+	if d := evenness(u); d > dkw(len(u)) {
+		r, _ := verdict.Named(rule)
+		c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: attempt, What: fmt.Sprintf("%s: their %s lie %.3f from an even spread, and chance explains %.3f", what, of, d, dkw(len(u)))}})
+	}
 }
 
 // low returns the wait before the i-th wait, from 0, where it does not depend on
@@ -228,7 +288,7 @@ func (c *search) waitsOf(s *scripted.Script, p retry.Policy, seed uint64) []time
 		other.Seed = &seed
 		return gaps(c.subject.as(seed).Play(&other, c.options.Run))
 	}
-	f := c.subject.delay(Env{Policy: p, Seed: seed, Client: seed, Notify: func(int, error, time.Duration) {}})
+	f := c.subject.delay(Env{Policy: p, Seed: seed, Client: seed, Notify: func(int, error, time.Duration) {}, sources: new(atomic.Uint64)})
 	return []time.Duration{f(1)}
 }
 
@@ -261,15 +321,8 @@ func distance(sorted []time.Duration, low, high time.Duration) float64 {
 // they do, the differences and the sums of their places in the window, modulo 1,
 // are spread evenly.
 func (c *search) independent(s *scripted.Script, p retry.Policy, all []spread) {
-	if c.found["no-jitter"] != nil || c.found["herd"] != nil || c.found["biased-jitter"] != nil {
+	if c.strange() {
 		return
-	}
-	ask := func(rule string, attempt int, what, of string, u []float64) {
-		slices.SortFunc(u, cmp.Compare[float64])
-		if d := evenness(u); d > dkw(len(u)) {
-			r, _ := verdict.Named(rule)
-			c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: attempt, What: fmt.Sprintf("%s: their %s lie %.3f from an even spread, and chance explains %.3f", what, of, d, dkw(len(u)))}})
-		}
 	}
 	for i, w := range all {
 		if !w.even(p, i) {
@@ -288,14 +341,76 @@ func (c *search) independent(s *scripted.Script, p retry.Policy, all []spread) {
 			}
 		}
 		together := fmt.Sprintf("the waits of %d pairs of clients are drawn together", len(clients))
-		ask("herd", i+1, together, "differences", clients)
-		ask("herd", i+1, together, "sums", pairs)
+		c.alike(s, "herd", i+1, together, "differences", clients)
+		c.alike(s, "herd", i+1, together, "sums", pairs)
 		if len(attempts) > 0 {
 			together = fmt.Sprintf("waits %d and %d of %d clients are drawn together", i, i+1, len(attempts))
-			ask("repeated-jitter", i+1, together, "differences", attempts)
-			ask("repeated-jitter", i+1, together, "sums", mirrored)
+			c.alike(s, "repeated-jitter", i+1, together, "differences", attempts)
+			c.alike(s, "repeated-jitter", i+1, together, "sums", mirrored)
 		}
 	}
+}
+
+// walk asks whether each wait of a decorrelated walk is drawn between the base and
+// three times the one before, and capped: apart where that was the cap. The waits
+// after it that are below the cap lie evenly then, and as many are at the cap as
+// the windows reach beyond it.
+func (c *search) walk(s *scripted.Script, p retry.Policy, all []spread) {
+	if c.strange() {
+		return
+	}
+	for _, atCap := range []bool{false, true} {
+		var places []float64
+		n, capped, due := 0, 0, 0.0
+		for i := 1; i < len(all); i++ {
+			for j, wait := range all[i].waits {
+				before := all[i-1].waits[j]
+				low, high := p.BaseDelay, times3(max(before, p.BaseDelay))
+				top := high
+				if p.MaxDelay > 0 {
+					top = min(high, p.MaxDelay)
+				}
+				if atCap != (p.MaxDelay > 0 && before >= p.MaxDelay) || top-low < time.Microsecond {
+					continue
+				}
+				n++
+				due += float64(high-top) / float64(high-low)
+				if p.MaxDelay > 0 && wait >= p.MaxDelay {
+					capped++
+				} else {
+					places = append(places, float64(wait-low)/float64(top-low))
+				}
+			}
+		}
+		c.walked(s, atCap, n, capped, due, places)
+	}
+}
+
+// walked asks it of n waits, of which some are at the cap, where so many are due,
+// and the others at these places of their windows.
+func (c *search) walked(s *scripted.Script, atCap bool, n, capped int, due float64, places []float64) {
+	r, _ := verdict.Named("biased-jitter")
+	where := "below the cap"
+	if atCap {
+		where = "at the cap"
+	}
+	say := func(format string, args ...any) {
+		c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: 2, What: fmt.Sprintf("%d waits after one %s: ", n, where) + fmt.Sprintf(format, args...)}})
+	}
+	slices.SortFunc(places, cmp.Compare[float64])
+	d, chance := evenness(places), among(len(places))
+	switch off := math.Abs(float64(capped)-due) / float64(max(n, 1)); {
+	case off > among(n):
+		say("%d are at the cap, where %.0f are due, and chance explains %.0f more or less", capped, due, among(n)*float64(n))
+	case d > chance:
+		say("those below the cap lie %.3f from an even spread between the base and three times the wait before, and chance explains %.3f", d, chance)
+	}
+}
+
+// among is dkw for n values that are there by chance: it holds for every n at once
+// that there may be.
+func among(n int) float64 {
+	return math.Sqrt(math.Log(2*float64(max(n, 1))*measured*4/alpha) / (2 * float64(max(n, 1))))
 }
 
 func fraction(x float64) float64 { return x - math.Floor(x) }

@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -214,6 +215,7 @@ type sight struct {
 type seenAttempt struct {
 	start, end time.Duration
 	failed     bool
+	wrapped    bool // its error was disguised
 	unclear    bool // it ended with its context
 	refused    bool // it succeeded with a stream that broke before anything came, which may count as a failure
 	chunks     int
@@ -235,6 +237,7 @@ func look(events trace.Trace) sight {
 			a := &s.attempts[len(s.attempts)-1]
 			a.end, a.failed, a.class, a.hint = e.At, e.Kind == trace.Failed, e.Class, e.RetryAfter
 			a.unclear = a.failed && e.Class == ""
+			a.wrapped = strings.HasPrefix(e.Error, disguised)
 		case trace.Sent:
 			a := &s.attempts[len(s.attempts)-1]
 			if e.Chunk == "broken" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/retrykit/retrykit/fakeclock"
@@ -41,6 +42,7 @@ type playing struct {
 	inner  *scripted.Model
 	most   int  // attempts of a call, before it counts as endless
 	stream bool // it is a chat model that is played against
+	leaves int  // as in Subject
 	// attempts may be made by goroutines of the subject
 	concurrent bool
 
@@ -59,6 +61,7 @@ type caller struct {
 	failures []error // what each attempt failed with, nil where it did not
 	endless  bool    // there were too many attempts
 	derived  []derived
+	cancel   func() // ends its context as the scenario says, once
 }
 
 // Play plays a scenario, which must have a policy, against a new subject and
@@ -73,7 +76,7 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 	if s.clockless {
 		script = withLatency(script)
 	}
-	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), events: make(trace.Trace, 0, 16)}
+	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), leaves: s.leaves, events: make(trace.Trace, 0, 16)}
 	err := run(fakeclock.Config{MaxTime: horizon, MaxEvents: polls, BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
 		p.clock, p.concurrent = stage.Clock.Named("suite"), stage.Settle != nil
 		p.inner = scripted.NewModel(script)
@@ -210,7 +213,7 @@ func (s Subject) prepare(p *playing, clock *fakeclock.Clock) func(*caller) (retr
 		if len(p.calls) == 1 { // with several nobody knows whose it is
 			p.add(p.calls[0], trace.Event{Attempt: attempt, Kind: trace.Notice, Error: fmt.Sprint(err), Wait: &wait})
 		}
-	}}
+	}, sources: new(atomic.Uint64)}
 	if p.script.Seed != nil {
 		env.Seed = *p.script.Seed
 	}
@@ -334,10 +337,14 @@ func (p *playing) enter(c *caller) (release func()) {
 	}
 	p.add(c, begin)
 	if p.script.Cancel != nil {
-		at(*p.script.Cancel-p.clock.Elapsed(), func() {
-			p.add(c, trace.Event{Kind: trace.Cancel})
-			cancel(errCancelled)
-		})
+		var once sync.Once
+		c.cancel = func() {
+			once.Do(func() {
+				p.add(c, trace.Event{Kind: trace.Cancel})
+				cancel(errCancelled)
+			})
+		}
+		at(*p.script.Cancel-p.clock.Elapsed(), c.cancel)
 	}
 	return func() {
 		for _, f := range undo {
@@ -388,7 +395,7 @@ func (p *playing) identify(c *caller, err error) []trace.Identity {
 func (p *playing) consume(c *caller, s retry.Stream) {
 	defer s.Close() // a second time, which is allowed
 	defer s.Close()
-	for {
+	for n := 1; p.leaves == 0 || n < p.leaves; n++ {
 		chunk, err := s.Recv()
 		e := trace.Event{Attempt: c.attempts}
 		switch {
@@ -432,7 +439,7 @@ func (p *playing) contexts(c *caller) {
 	}
 	for _, d := range c.derived {
 		if d.Err() == nil {
-			p.add(c, trace.Event{Attempt: d.attempt, Kind: trace.Leaked, Error: fmt.Sprintf("the context of attempt %d was not released", d.attempt)})
+			p.add(c, trace.Event{Attempt: d.attempt, Kind: trace.Leaked, Error: fmt.Sprintf("the context of attempt %d was not released", d.attempt) + p.left()})
 			return
 		}
 	}
@@ -442,12 +449,23 @@ func (p *playing) contexts(c *caller) {
 func (p *playing) leaks(clock *fakeclock.Clock) {
 	for _, w := range clock.Pending() {
 		if w.Owner != "suite" {
-			p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("a %v until %v is left", w.Kind, w.Until)})
+			p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("a %v until %v is left", w.Kind, w.Until) + p.left()})
 		}
 	}
 	if n := p.inner.Open(); n > 0 {
-		p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("%d streams are open", n)})
+		p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("%d streams are open", n) + p.left()})
 	}
+}
+
+// left says what the caller did who did not read to the end.
+func (p *playing) left() string {
+	switch p.leaves {
+	case 0:
+		return ""
+	case 1:
+		return ", and the caller has closed its stream, which it did not read"
+	}
+	return fmt.Sprintf(", and the caller has closed its stream after %d chunks", p.leaves-1)
 }
 
 // seen returns how many events there were.

@@ -52,6 +52,8 @@ type Failure struct {
 	Script *scripted.Script // shrunk; with its policy and seed. nil: it takes more than a script to see
 	From   int              // turns that it had before it was shrunk
 	Trace  trace.Trace
+
+	leaves int // as in Subject
 }
 
 // State is something that scenarios may bring about, and whether they did. A

@@ -95,7 +95,7 @@ func (st *states) note(s *scripted.Script, events trace.Trace) {
 	is("success after a retry", !last.failed && n > 1)
 	is("a permanent failure", last.failed && last.class == "permanent")
 	is("the last attempt failed", last.failed && n >= s.Policy.MaxAttempts)
-	is("a wrapped failure was retried", n > 2)
+	is("a wrapped failure was retried", slices.ContainsFunc(seen.attempts[:n-1], func(a seenAttempt) bool { return a.wrapped }))
 	is("cancelled in a wait", last.failed && seen.cancel > last.end)
 	for i, a := range seen.attempts {
 		if a.hint == nil && seen.deadline == 0 {

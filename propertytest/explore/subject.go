@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -23,11 +24,21 @@ type Env struct {
 	// its wait: the number of the attempt that failed, from 1, its error, and
 	// the wait. A subject that announces nothing leaves it.
 	Notify func(attempt int, err error, wait time.Duration)
+
+	sources *atomic.Uint64 // that were asked for; nil: only the first is to be had
 }
 
 // Source returns a source of chance for this client, for a subject that takes
-// one. Each call returns a new one at its beginning.
-func (e Env) Source() rand.Source { return rand.NewPCG(e.Seed, e.Client) }
+// one: another each time, so that code may ask for one when it is made or in every
+// call. The n-th depends on Seed, Client and n.
+func (e Env) Source() rand.Source {
+	const odd = 0x9e3779b97f4a7c15 // what distinct numbers are apart from one another
+	n := uint64(0)
+	if e.sources != nil {
+		n = e.sources.Add(1) - 1
+	}
+	return rand.NewPCG(e.Seed+odd*n, e.Client)
+}
 
 // Do is retry code as a function: it calls op until it succeeds or there is no
 // more to be done, and returns op's error, the last one.
@@ -41,6 +52,7 @@ type Subject struct {
 	delay     func(Env) func(attempt int) time.Duration
 	clockless bool
 	watch     func(*scripted.Script) // nil: nobody watches
+	leaves    int                    // the caller closes a stream after fewer chunks than that; 0: it reads to the end
 }
 
 // Model is a decorator of a chat model. wrap returns inner with retries around

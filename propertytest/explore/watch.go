@@ -241,13 +241,16 @@ func (p *playing) ended(ctx context.Context, c *caller, n int, err error) error 
 	if err != nil {
 		e.Class, e.RetryAfter = p.class(ctx, c, err)
 		e.Detached = ctx.Err() != nil && c.ctx.Err() == nil
-		err = disguise(n, err)
+		err = disguise(n+p.shift(c), err)
 		e.Kind, e.Error = trace.Failed, err.Error()
 	}
 	p.mu.Lock()
 	c.failures = append(c.failures, err)
 	p.mu.Unlock()
 	p.add(c, e)
+	if err == nil && !p.stream && c.cancel != nil && p.clock.Elapsed() == *p.script.Cancel {
+		c.cancel() // the answer was first
+	}
 	return err
 }
 
@@ -275,22 +278,39 @@ func (p *playing) class(ctx context.Context, c *caller, err error) (string, *tim
 	return "transient", hint
 }
 
+// shift is 3 for calls that begin with a turn that takes time, of those which
+// have a script of their own: each failure is disguised an attempt later, so that
+// any two that follow each other say the same in some call.
+func (p *playing) shift(c *caller) int {
+	turns := p.script.Turns
+	if n := int(c.number); n <= len(p.script.Blocks) {
+		turns = p.script.Blocks[n-1].Turns
+	}
+	if len(turns) > 0 && turns[0].After > latency {
+		return 3
+	}
+	return 0
+}
+
 // disguise wraps the errors of some attempts, as libraries do: a class must
 // survive it.
 func disguise(n int, err error) error {
 	switch n % 4 {
 	case 2:
-		return fmt.Errorf("model: %w", err)
+		return fmt.Errorf(disguised+"%w", err)
 	case 3:
 		return &joined{err}
 	}
 	return err
 }
 
+// disguised is how the text of an error that is wrapped begins.
+const disguised = "model: "
+
 // joined is an error with another beside it, as [errors.Join] makes them.
 type joined struct{ err error }
 
-func (e *joined) Error() string   { return "model: " + e.err.Error() }
+func (e *joined) Error() string   { return disguised + e.err.Error() }
 func (e *joined) Unwrap() []error { return []error{errBeside, e.err} }
 
 var errBeside = errors.New("another error")

@@ -37,6 +37,7 @@ type attempt struct {
 	finished bool         // the terminal chunk was
 	broken   *trace.Event // its stream ended in an error, or was seen to end without its terminal chunk
 	dead     bool         // the context had ended before it began
+	alive    bool         // it succeeded, and the context had not ended
 }
 
 // split sorts a trace into its calls, in the order of their first events.
@@ -95,7 +96,7 @@ func (c *call) addTo(a *attempt, e *trace.Event) {
 	case trace.Failed:
 		a.failed = e
 	case trace.Opened:
-		a.opened = e
+		a.opened, a.alive = e, c.cancel == nil
 	case trace.Wait:
 		a.wait = e
 	case trace.Resumed, trace.Interrupted:

@@ -59,9 +59,15 @@ func inventedSuccess(c *call) []Finding {
 	return []Finding{f}
 }
 
+// lostResult excuses a call whose context ended, unless the answer was there
+// before. A stream that has opened, or a response, is no answer yet.
 func lostResult(c *call) []Finding {
 	a, ok := c.last()
-	if !ok || c.end == nil || c.end.Error == "" || a.opened == nil || a.broken != nil || c.cancel != nil {
+	if !ok || c.end == nil || c.end.Error == "" || a.opened == nil || a.broken != nil {
+		return nil
+	}
+	operation := c.begin != nil && c.begin.Body == "" && a.opened.Status == 0
+	if c.cancel != nil && !(operation && a.alive) {
 		return nil
 	}
 	f := finding(a, "attempt %d succeeded, and the call returned %q", a.number, c.end.Error)

@@ -106,6 +106,14 @@ func TestWhatTheRulesSay(t *testing.T) {
 			event("3s", 0, "end", `"error":"503","is":["last","context","cause"]`), "ignored-cancel: the call returned at 3s, and the context had ended at 1s"},
 		{"an attempt at the deadline", strict(limited), begun(`"deadline_ns":1000000000`) + attempt(1, "0s", "failed", fails) + attempt(2, "1s", "opened", ""),
 			"slept-to-deadline: attempt 2 came at 1s, and the deadline was at 1s"},
+		{"an answer, and then the context ends", strict(limited), begun("") + attempt(1, "0s", "opened", "") + event("0s", 0, "cancel", "") +
+			event("0s", 0, "end", `"error":"canceled","is":["context","cause"]`), `lost-result: attempt 1 succeeded, and the call returned "canceled"`},
+		{"the context ends, and then an answer comes", strict(limited), begun("") + event("0s", 1, "attempt", "") + event("1s", 0, "cancel", "") + event("1s", 1, "opened", "") +
+			event("1s", 0, "end", `"error":"canceled","is":["context","cause"]`), ""},
+		{"a stream opens, and then the context ends", strict(limited), begun(`"body_sha256":"a"`) + event("0s", 1, "attempt", `"body_sha256":"a"`) + event("0s", 1, "opened", "") +
+			event("0s", 0, "cancel", "") + event("0s", 0, "end", `"error":"canceled","is":["context","cause"],"body_sha256":"a"`), ""},
+		{"a response comes, and then the context ends", strict(limited), begun("") + attempt(1, "0s", "opened", `"status":200`) + event("0s", 0, "cancel", "") +
+			event("0s", 0, "end", `"error":"canceled","is":["context","cause"]`), ""},
 		{"no cause", strict(limited), begun("") + attempt(1, "0s", "failed", fails) + event("1ms", 0, "cancel", "") + event("1ms", 0, "end", `"error":"503","is":["last","context"]`),
 			"lost-cancel: the context ended the call, and its error does not tell the cause"},
 		{"no cause, which is known", verdict.Spec{Policy: limited, Lacks: []verdict.Feature{verdict.Cause}},
