@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -279,6 +280,10 @@ func explainFlag(c *cobra.Command, err error) error {
 		if near, ok := scripted.Nearest(unknown.GetSpecifiedName(), flags); ok {
 			return fmt.Errorf("%w (did you mean --%s?)", err, near)
 		}
+		if name := strings.ToUpper(unknown.GetSpecifiedName()); slices.Contains(strings.FieldsFunc(c.Use, func(r rune) bool { return strings.ContainsRune(" |.", r) }), name) {
+			return fmt.Errorf("%w (it goes without: %s)", err, strings.TrimSuffix(c.UseLine(), " [flags]"))
+		}
+		return fmt.Errorf("%w (%s --help lists them)", err, c.CommandPath())
 	case errors.As(err, &bad):
 		if looks, ok := looksLike[bad.GetFlag().Value.Type()]; ok {
 			return fmt.Errorf("--%s: %q is no %s", bad.GetFlag().Name, bad.GetValue(), looks)
