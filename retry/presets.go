@@ -32,7 +32,7 @@ func Presets() []Preset {
 			Policy: Policy{
 				MaxAttempts: 3, BaseDelay: 500 * ms, MaxDelay: 8 * s, Jitter: JitterBetween(250, 0),
 			},
-			Source: "anthropic-sdk-go v1.84",
+			Source: "anthropic-sdk-go v2.15.0, retryDelay",
 			Note:   "x-should-retry is the classifier's matter",
 		},
 		{
@@ -101,7 +101,7 @@ func Presets() []Preset {
 				MaxAttempts: 3, BaseDelay: 500 * ms, MaxDelay: 8 * s, Jitter: JitterBetween(250, 0),
 				MaxRetryAfter: 120 * s, LongRetryAfter: HintGivesUp,
 			},
-			Source: "openai-go v3.96",
+			Source: "openai-go v3.98.0, retryDelay",
 			Note:   "the Python SDK heeds 0 to 60 s and ignores the rest",
 		},
 		{
