@@ -30,6 +30,7 @@ type Model struct {
 	Call   func(ctx context.Context, client *http.Client, url string) (Answer, error)
 
 	Module, Set, Policy string // as of a [Peer]
+	Source              []string
 	Spec                *verdict.Spec
 }
 
@@ -57,8 +58,10 @@ func Models() []Model {
 	add(&out, openAI, azureStream, azureChat)
 	add(&out, Model{Name: "anthropic-sdk-go", Format: wire.Anthropic, Module: "github.com/anthropics/anthropic-sdk-go/v2"}, anthropicStream, anthropicMessage)
 	add(&out, Model{Name: "genai", Format: wire.Gemini, Module: "google.golang.org/genai"}, geminiStream(nil), geminiContent(nil))
-	add(&out, Model{Name: "genai with RetryOptions", Format: wire.Gemini, Module: "google.golang.org/genai", Set: "an empty HTTPRetryOptions"},
+	add(&out, Model{Name: "genai with RetryOptions", Format: wire.Gemini, Module: "google.golang.org/genai", Set: "an empty HTTPRetryOptions",
+		Policy: "its waits are those of its options, and it looks at no hint", Source: []string{"common.go:551 retryDelay"}, Spec: deaf()},
 		geminiStream(new(genai.HTTPRetryOptions)), geminiContent(new(genai.HTTPRetryOptions)))
-	add(&out, Model{Name: "cohere-go", Format: wire.Cohere, Module: "github.com/cohere-ai/cohere-go/v2"}, cohereStream, cohereChat)
+	add(&out, Model{Name: "cohere-go", Format: wire.Cohere, Module: "github.com/cohere-ai/cohere-go/v2",
+		Policy: "its waits follow from the number of the retry, and it looks at no hint", Source: []string{"internal/retrier.go:137 retryDelay"}, Spec: deaf()}, cohereStream, cohereChat)
 	return out
 }

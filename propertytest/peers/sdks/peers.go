@@ -16,23 +16,25 @@ import (
 // one line on it.
 type Peer struct {
 	Name   string
-	Module string // path of its module
-	Set    string // what is set that is off or missing by default; "": nothing
-	Policy string // what it says of itself that a verdict turns on; "": nothing
+	Module string   // path of its module
+	Set    string   // what is set that is off or missing by default; "": nothing
+	Policy string   // what it is made to do, and a verdict turns on; "": nothing
+	Source []string // where its module says so: "FILE:LINE words of that line"
 	Schedule
 	Call propertytest.HTTPCall
 	propertytest.HTTPOptions
 }
 
-// deaf is the promise of code that does not look at a Retry-After, and says so
-// or has no way to.
+// deaf is the promise of code that does not look at a Retry-After: its waits are
+// documented as a function of something else, or what computes them is told
+// nothing of the answer.
 func deaf() *verdict.Spec {
 	s := verdict.LooseSpec()
 	s.Policy.RetryAfter = retry.HintIgnored
 	return &s
 }
 
-// plainly is deaf code that cannot tell failures apart either.
+// plainly is deaf code that does not tell failures apart either, as documented.
 func plainly() *verdict.Spec {
 	s := deaf()
 	s.Lacks = append(s.Lacks, verdict.Classes)
@@ -47,7 +49,7 @@ func Peers() []Peer {
 			continue
 		}
 		out = append(out, Peer{
-			Name: m.Name, Module: m.Module, Set: m.Set, Policy: m.Policy, Call: m.text,
+			Name: m.Name, Module: m.Module, Set: m.Set, Policy: m.Policy, Source: m.Source, Call: m.text,
 			HTTPOptions: propertytest.HTTPOptions{Format: m.Format, Spec: m.Spec},
 		})
 	}

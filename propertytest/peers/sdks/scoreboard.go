@@ -28,8 +28,8 @@ the scripts of ` + "`propertytest.RunHTTP`" + ` in the wire format of its provid
 time; what is judged is what the server saw. Nothing is changed in any of them but what the column *set* says.
 
 A **violation** breaks what anybody would expect of a client: the rules and why they matter are those of
-` + "`retrysim explain`" + `. A **deviation** is a choice that the client declares, or one of which only our own decorator
-promises otherwise; it is no fault. A verdict says nothing about any other version, or about how good the library
+` + "`retrysim explain`" + `. A **deviation** is a choice that the client states, in the place of its source that stands beside
+it below, or one of which only our own decorator promises otherwise; it is no fault. A verdict says nothing about any other version, or about how good the library
 is at what it is made for. Rows of clients without streams end in a plain 200.
 
 A client's policy is known from outside only in part, so waits that are longer than it says are held against nobody,
@@ -61,7 +61,7 @@ func WriteScoreboard(w io.Writer, rows []Row) {
 		}
 		fmt.Fprintf(w, "\n### %s %s\n\n", r.Name, r.Version)
 		if r.Policy != "" {
-			fmt.Fprintf(w, "Declared: %s.\n\n", r.Policy)
+			fmt.Fprintf(w, "Stated: %s (`%s`).\n\n", r.Policy, strings.Join(r.Source, "`, `"))
 		}
 		for _, x := range r.Report.Results {
 			if x.Status == explore.Failed {

@@ -4,6 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,6 +46,27 @@ func TestScoreboard(t *testing.T) {
 	want, err := os.ReadFile(scoreboard)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), b.String(), "stale: make scoreboard writes it anew")
+}
+
+// What a peer is said to declare stands in its pinned version where its source
+// says.
+func TestSources(t *testing.T) {
+	for _, p := range sdks.Peers() {
+		assert.Equal(t, p.Policy == "", len(p.Source) == 0, "%s: a policy has a source", p.Name)
+		for _, source := range p.Source {
+			place, words, _ := strings.Cut(source, " ")
+			file, number, ok := strings.Cut(place, ":")
+			line, err := strconv.Atoi(number)
+			require.True(t, ok && err == nil && words != "", "%s: %q", p.Name, source)
+			dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", p.Module).Output()
+			require.NoError(t, err)
+			text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), file))
+			require.NoError(t, err)
+			lines := strings.Split(string(text), "\n")
+			require.Less(t, line, len(lines))
+			assert.Contains(t, lines[line-1], words, "%s: read %s again, and what it says", p.Name, place)
+		}
+	}
 }
 
 // Verdicts do not depend on the jitter, or on the order in which goroutines
