@@ -1,157 +1,205 @@
 package retrykit_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-var mutate = flag.String("mutate", "", "change each operator of the files that match, such as retry/*.go, and see a test of their package fail; long")
+var mutate = flag.String("mutate", "", "change each operator of the files that match, such as \"retry/*.go scripted/*.go\", and see a test of their package fail; long")
 
-// A mutant is one operator of a file, changed.
-type mutant struct {
-	file, function string
-	line           string // as it stands, without space around it
-	at             int    // offset of the operator
-	old, new       string
-}
+// survivorsFile lists the mutants that no test can tell from the code, and why:
+// "NAME // REASON" a line.
+const survivorsFile = "testdata/survivors.txt"
 
-// String names the mutant by what it changes and not by a number of a line, so
-// that the name lives on.
-func (m mutant) String() string {
-	return fmt.Sprintf("%s %s: %s: %s to %s", m.file, m.function, m.line, m.old, m.new)
-}
-
-// operators are what becomes of each: a bound moves by one, a comparison or a
-// connective turns over, arithmetic goes the other way.
-var operators = map[token.Token][]token.Token{
-	token.LSS: {token.LEQ, token.GEQ}, token.LEQ: {token.LSS, token.GTR},
-	token.GTR: {token.GEQ, token.LEQ}, token.GEQ: {token.GTR, token.LSS},
-	token.EQL: {token.NEQ}, token.NEQ: {token.EQL},
-	token.LAND: {token.LOR}, token.LOR: {token.LAND},
-	token.ADD: {token.SUB}, token.SUB: {token.ADD}, token.MUL: {token.QUO}, token.QUO: {token.MUL},
-	token.INC: {token.DEC}, token.DEC: {token.INC},
-}
-
-// survivors are mutants that no test can tell from the code, and why. Only those
-// of files that were mutated are looked at.
-var survivors = map[string]string{}
-
-// TestMutants changes one operator after the other, for the compiler only, and
-// runs the tests of the package. A mutant under which they pass is one that they
-// would not miss; each such one is listed with a reason, or this test fails.
+// TestMutants changes one operator after the other and runs the tests of the
+// package. A mutant under which they pass is one that they would not miss; each
+// such one is listed with a reason, or this test fails. It fails too where a
+// listed one dies. Without the flag it requires that the list fits the code.
+//
+// It stands in for gremlins, which compiles the package anew for each mutant
+// and names it by line and column. Here all mutants of a package are compiled
+// once, so that whole packages take minutes, and a name lives through changes
+// elsewhere.
 func TestMutants(t *testing.T) {
+	listed := survivors(t)
+	files := make(map[string]bool) // that are mutated
+	folders := make(map[string]bool)
+	for pattern := range strings.FieldsSeq(*mutate) {
+		match, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, f := range match {
+			if !strings.HasSuffix(f, "_test.go") {
+				files[filepath.ToSlash(f)] = true
+				folders[path.Dir(filepath.ToSlash(f))] = true
+			}
+		}
+		require.NotEmpty(t, files, "no file matches %s", pattern)
+	}
 	if *mutate == "" {
-		t.Skip("minutes for each file: make mutants MUTATE=retry/decide.go")
-	}
-	files, err := filepath.Glob(*mutate)
-	require.NoError(t, err)
-	var all []mutant
-	for _, name := range files {
-		if !strings.HasSuffix(name, "_test.go") {
-			all = append(all, mutants(t, filepath.ToSlash(name))...)
+		for name := range listed {
+			folders[path.Dir(fileOf(name))] = true
 		}
 	}
-	require.NotEmpty(t, all, "no file matches %s", *mutate)
-	var mu sync.Mutex
+	known := make(map[string]bool)
 	lives := make(map[string]bool)
-	room := make(chan struct{}, runtime.GOMAXPROCS(0))
-	t.Run("all", func(t *testing.T) {
-		for _, m := range all {
-			t.Run(m.String(), func(t *testing.T) {
-				t.Parallel()
-				room <- struct{}{}
-				defer func() { <-room }()
-				if !m.killed(t) {
-					mu.Lock()
-					defer mu.Unlock()
-					lives[m.String()] = true
-				}
-			})
+	for folder := range folders {
+		p := mutated(t, folder)
+		for _, m := range p.mutants {
+			known[m.name] = true
 		}
-	})
-	t.Logf("%d mutants, %d killed", len(all), len(all)-len(lives))
-	for _, m := range all {
-		if name := m.String(); lives[name] {
-			assert.NotEmpty(t, survivors[name], "lives: %s", name)
-		} else {
-			assert.Empty(t, survivors[name], "a test kills it now: %s", name)
+		if *mutate != "" {
+			p.mutants = slices.DeleteFunc(p.mutants, func(m mutant) bool { return !files[m.file] })
+			p.run(t, lives)
 		}
+	}
+	for name := range listed {
+		if folders[path.Dir(fileOf(name))] {
+			assert.True(t, known[name], "%s: the code has no such mutant: %s", survivorsFile, name)
+		}
+		if known[name] && files[fileOf(name)] {
+			assert.True(t, lives[name], "%s: a test kills it now: %s", survivorsFile, name)
+		}
+	}
+	for name := range lives {
+		assert.NotEmpty(t, listed[name], "lives: %s", name)
 	}
 }
 
-// mutants returns those of a file. Strings that are put together are left out:
-// a + of strings has no other way.
-func mutants(t *testing.T, name string) (all []mutant) {
+// fileOf returns the file in which a mutant of that name is.
+func fileOf(name string) string {
+	file, _, _ := strings.Cut(name, " ")
+	return file
+}
+
+// survivors reads the list: the reason by the name.
+func survivors(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(survivorsFile)
 	require.NoError(t, err)
-	set := token.NewFileSet()
-	f, err := parser.ParseFile(set, name, text, 0)
-	require.NoError(t, err)
-	lines := strings.Split(string(text), "\n")
-	for _, d := range f.Decls {
-		fn, ok := d.(*ast.FuncDecl)
-		if !ok {
+	listed := make(map[string]string)
+	for i, line := range strings.Split(string(text), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		add := func(pos token.Pos, op token.Token) {
-			p := set.Position(pos)
-			for _, other := range operators[op] {
-				all = append(all, mutant{name, fn.Name.Name, strings.TrimSpace(lines[p.Line-1]), p.Offset, op.String(), other.String()})
-			}
-		}
-		ast.Inspect(fn, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.BinaryExpr:
-				if n.Op != token.ADD || !isText(n.X) && !isText(n.Y) {
-					add(n.OpPos, n.Op)
+		name, reason, ok := strings.Cut(line, " // ")
+		require.True(t, ok && reason != "", "%s:%d: no reason behind \" // \"", survivorsFile, i+1)
+		require.Empty(t, listed[name], "%s:%d: listed twice", survivorsFile, i+1)
+		listed[name] = reason
+	}
+	return listed
+}
+
+// run runs the tests of the package under each mutant and adds those to lives
+// under which they pass.
+func (p mutatedPackage) run(t *testing.T, lives map[string]bool) {
+	t.Helper()
+	binary := p.compile(t)
+	base := p.test(t, binary, 0, "", time.Minute, time.Minute)
+	require.True(t, base.passed, "the tests of %s fail without a mutant:\n%s", p.folder, base.output)
+	cpu, patience := 2*time.Second+4*base.cpu, 5*time.Second+10*base.wall
+	room := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var killers []string // tests that killed the mutants before: they kill the neighbours, too
+	live := 0
+	for _, m := range p.mutants {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			mu.Lock()
+			first := strings.Join(killers, "|")
+			mu.Unlock()
+			r := result{passed: true}
+			if m.constant {
+				_, err := testWith(t, m.file, m.text, true, "")
+				r.passed = err == nil
+			} else {
+				if first != "" {
+					r = p.test(t, binary, m.number, "^("+first+")$", cpu, patience)
 				}
-			case *ast.IncDecStmt:
-				add(n.TokPos, n.Tok)
+				if r.passed {
+					r = p.test(t, binary, m.number, "", cpu, patience)
+				}
 			}
-			return true
+			mu.Lock()
+			defer mu.Unlock()
+			if r.failed != "" && !slices.Contains(killers, r.failed) {
+				killers = append(killers[max(0, len(killers)-3):], r.failed)
+			}
+			if r.passed {
+				t.Logf("lives: %s", m.name)
+				lives[m.name] = true
+				live++
+			}
 		})
 	}
-	return all
+	wg.Wait()
+	t.Logf("%s: %d mutants, %d live", p.folder, len(p.mutants), live)
 }
 
-func isText(e ast.Expr) bool {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		return e.Kind == token.STRING
-	case *ast.BinaryExpr:
-		return isText(e.X) || isText(e.Y)
-	}
-	return false
-}
-
-// killed reports whether a test fails under the mutant: one of the quick ones,
-// or else any. So is one that does not compile.
-func (m mutant) killed(t *testing.T) bool {
+// compile returns the tests of the package with all its mutants, which sleep.
+func (p mutatedPackage) compile(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(m.file)
-	require.NoError(t, err)
-	changed := string(text[:m.at]) + m.new + string(text[m.at+len(m.old):])
-	for _, properties := range []bool{false, true} {
-		if _, err := testWith(t, m.file, changed, properties, ""); err != nil {
-			return true
-		}
-		if !exists(filepath.Join(path.Dir(m.file), "property_test.go")) {
-			break
-		}
+	dir := t.TempDir()
+	replace := make(map[string]string)
+	for name, text := range p.files {
+		changed := filepath.Join(dir, path.Base(name))
+		require.NoError(t, os.WriteFile(changed, []byte(text), 0o666))
+		real, err := filepath.Abs(name)
+		require.NoError(t, err)
+		replace[real] = changed
 	}
-	return false
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, overlay, 0o666))
+	binary := filepath.Join(dir, "mutants.test")
+	out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay="+file, "-o", binary, "./"+p.folder).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return binary
 }
+
+// A result is what became of a run of the tests.
+type result struct {
+	passed    bool
+	failed    string // the first test that failed, if one said so
+	output    string
+	cpu, wall time.Duration
+}
+
+// test runs the tests that match while a mutant is awake, of which 0 is none.
+// One that runs for ever or eats the memory fails.
+func (p mutatedPackage) test(t *testing.T, binary string, number int, match string, cpu, patience time.Duration) (r result) {
+	limits := fmt.Sprintf(`ulimit -v 8000000; ulimit -t %d; exec "$0" "$@"`, (cpu+time.Second-1)/time.Second)
+	c := exec.CommandContext(t.Context(), "sh", "-c", limits, binary,
+		"-test.failfast", "-test.short", "-test.timeout="+patience.String(), "-test.run="+match)
+	c.Dir = p.folder
+	c.Env = append(os.Environ(), fmt.Sprintf("MUTANT=%d", number), "RAPID_SEED=1", "RAPID_NOFAILFILE=1")
+	began := time.Now()
+	out, err := c.CombinedOutput()
+	r = result{passed: err == nil, output: string(out), wall: time.Since(began)}
+	if c.ProcessState != nil {
+		r.cpu = c.ProcessState.UserTime()
+	}
+	if m := failure.FindSubmatch(out); m != nil {
+		r.failed = string(m[1])
+	}
+	return r
+}
+
+var failure = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)

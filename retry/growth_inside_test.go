@@ -132,6 +132,13 @@ func TestGrownNextToWholeNumbers(t *testing.T) {
 	assert.Greater(t, above, 100)
 }
 
+// From 2^28 on, an attempt has no digits left.
+func TestGrownBeyondItsDigits(t *testing.T) {
+	for _, n := range []uint64{1<<28 - 1, 1 << 28, 1<<28 + 1} {
+		assert.Equal(t, time.Duration(math.MaxInt64), grown(1, million+1, n))
+	}
+}
+
 // The comparison that decides then, on its own.
 func TestReaches(t *testing.T) {
 	words := rand.New(rand.NewPCG(2, 0))

@@ -168,8 +168,8 @@ func TestBucket(t *testing.T) {
 		{"per success", retry.PerSuccessBudget(2*retry.Token, 500), []step{
 			{"allow", 0, 1, retry.Permanent(), 2000},
 			{"fail", 0, 1, busy, 2000},
-			{"allow", 0, 2, busy, 1000},
-			{"allow", 0, 3, busy, 0},
+			{"allow", 0, 2, slow, 1000},
+			{"allow", 0, 3, late, 0},
 			{"refuse", 0, 4, busy, 0},
 			{"ok", 0, 1, busy, 500},
 			{"refuse", 0, 2, busy, 500},
@@ -253,7 +253,7 @@ func TestInvalidLimits(t *testing.T) {
 		"retry: budget: Window is 9ns, shorter than 10 ns":                                  {Window: 9},
 		"retry: budget: Capacity is set, but tokens expire (use Floor, or no Window)":       {Window: time.Second, Capacity: 1},
 		"retry: budget: Floor is set, but tokens do not expire (use Capacity, or a Window)": {Floor: 1},
-		"retry: budget: Capacity is 0, so no retry could ever be paid":                      {Cost: 1},
+		"retry: budget: Capacity is 0, so no retry could ever be paid":                      {Above: 1},
 	} {
 		_, err := retry.NewBucket(b)
 		assert.EqualError(t, err, want)
@@ -283,6 +283,14 @@ func TestInvalidLimits(t *testing.T) {
 		_, err := retry.NewThrottler(th, nil)
 		assert.EqualError(t, err, want)
 	}
+}
+
+// What lies on a bound is valid.
+func TestLimitsOnTheirBounds(t *testing.T) {
+	assert.NoError(t, retry.Budget{Window: 10}.Validate())
+	assert.NoError(t, retry.Throttle{Multiplier: retry.Token, Window: 10}.Validate())
+	assert.NoError(t, retry.Throttle{Multiplier: 1000 * retry.Token, Window: 10}.Validate())
+	assert.NoError(t, retry.RateBreaker{Share: 1, Of: 10_000}.Validate())
 }
 
 // One circuit, step by step: which attempt is allowed, and how it ends.

@@ -226,6 +226,59 @@ func TestPaceValidate(t *testing.T) {
 		assert.EqualError(t, err, want)
 		assert.Nil(t, p)
 	}
+	// A time that is just too long for a word, and one that fills it.
+	for _, r := range []retry.Rate{{Limit: 1, Per: 4, Burst: 1 << 62}, {Limit: 1, Per: 1, Burst: math.MaxInt64}} {
+		assert.EqualError(t, retry.Pace{Tokens: r}.Validate(), "retry: pace: Tokens takes longer than 292 years to fill its burst")
+	}
+	assert.NoError(t, retry.Pace{Tokens: retry.Rate{Limit: 1, Per: 1, Burst: math.MaxInt64 - 1}}.Validate())
+}
+
+// A part of a nanosecond that a bucket is in debt is not forgiven when its
+// nanosecond comes.
+func TestPacerKeepsPartsOfANanosecond(t *testing.T) {
+	p := newPacer(t, retry.Pace{Tokens: retry.Rate{Limit: 3, Per: 4}}) // one in 4/3 ns
+	for now := range int64(4) {                                        // which the bucket owes from 0 to 16/3
+		_, err := p.Reserve(now, 1)
+		require.NoError(t, err)
+		r, _ := p.Next(now)
+		require.NotNil(t, r)
+	}
+	_, err := p.Reserve(3, 3)
+	require.NoError(t, err)
+	_, at := p.Next(3)
+	assert.Equal(t, int64(6), at)
+}
+
+// A debt that ends behind the last nanosecond there is ends there.
+func TestPacerDebtSaturates(t *testing.T) {
+	const late = math.MaxInt64 / 10 * 9
+	for less := range int64(3) { // whatever part of a nanosecond is left
+		p := newPacer(t, retry.Pace{Tokens: retry.Rate{Limit: 3, Per: 1, Burst: 1}})
+		_, err := p.Reserve(late, 1)
+		require.NoError(t, err)
+		r, _ := p.Next(late)
+		require.NotNil(t, r)
+		r.Settle(late, math.MaxInt64-less)
+		_, err = p.Reserve(late, 1)
+		require.NoError(t, err)
+		r, at := p.Next(late)
+		assert.Nil(t, r)
+		assert.GreaterOrEqual(t, at, int64(math.MaxInt64-1))
+	}
+}
+
+func TestQueueErrorSaysHowLongAndWhyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(t, retry.Pace{Requests: retry.Rate{Limit: 1, Per: time.Minute}})
+		done, err := p.Wait(t.Context(), nil, 0)
+		require.NoError(t, err)
+		done(0)
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = p.Wait(ctx, nil, 0)
+		assert.EqualError(t, err, "retry: not sent: cancelled after waiting 1s for requests (1 per 1m0s): context deadline exceeded")
+	})
 }
 
 // oracle is a pacer without a trick: rational tokens, refilled from one moment

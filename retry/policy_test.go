@@ -213,6 +213,27 @@ func TestParsePolicy(t *testing.T) {
 	}
 }
 
+// What lies on a bound is valid, and so is what is the default anyway.
+func TestParsePolicyOnItsBounds(t *testing.T) {
+	for text, want := range map[string]retry.Policy{
+		"exp:base=1s,cap=none,factor=1,jitter=none":             {MaxAttempts: 1, BaseDelay: time.Second, Multiplier: 1, Jitter: retry.JitterNone},
+		"exp:base=1s,cap=none,factor=1000,jitter=none":          {MaxAttempts: 1, BaseDelay: time.Second, Multiplier: retry.MaxMultiplier, Jitter: retry.JitterNone},
+		"exp:base=1s,cap=none,capped=before-jitter,jitter=none": {MaxAttempts: 1, BaseDelay: time.Second, Jitter: retry.JitterNone},
+	} {
+		p, err := retry.ParsePolicy(text)
+		require.NoError(t, err)
+		p.MaxAttempts = 1
+		assert.Equal(t, want, p)
+	}
+	_, err := retry.ParsePolicy("exp:base=1s,jitter=20%+20%")
+	assert.Error(t, err, "no sign in front of the lower end")
+}
+
+func TestNamesOfWhatThereIsNot(t *testing.T) {
+	assert.Equal(t, "unknown", (retry.CapExact + 1).String())
+	assert.Equal(t, "unknown", retry.Cap(255).String())
+}
+
 func TestParsePolicyErrors(t *testing.T) {
 	tests := []struct{ text, word, want string }{
 		{"", "", `retry: policy: unknown policy "" (known: exp, const, linear, list, off, default, anthropic, aws, aws-legacy, azure, cenkalti, envoy, gax, grpc, openai, stepfunctions, temporal)`},

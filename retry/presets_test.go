@@ -26,7 +26,7 @@ func TestPresetsWaitAsTheirOriginals(t *testing.T) {
 		"default":       {3, 0, []span{{s, 1100 * ms}, {2 * s, 2200 * ms}}},
 		"anthropic":     {3, 0, []span{{375 * ms, 500 * ms}, {750 * ms, s}, {1500 * ms, 2 * s}, {3 * s, 4 * s}, {6 * s, 8 * s}, {6 * s, 8 * s}}},
 		"openai":        {3, 0, []span{{375 * ms, 500 * ms}, {750 * ms, s}, {1500 * ms, 2 * s}, {3 * s, 4 * s}, {6 * s, 8 * s}, {6 * s, 8 * s}}},
-		"aws":           {3, 0, []span{{0, 50 * ms}, {0, 100 * ms}, {0, 200 * ms}, {0, 400 * ms}}},
+		"aws":           {3, 0, []span{{0, 50 * ms}, {0, 100 * ms}, {0, 200 * ms}, {0, 400 * ms}, {0, 800 * ms}, {0, 1600 * ms}, {0, 3200 * ms}, {0, 6400 * ms}, {0, 12800 * ms}, {0, 20 * s}, {0, 20 * s}}},
 		"aws-legacy":    {3, 0, []span{{0, 2 * s}, {0, 4 * s}, {0, 8 * s}, {0, 16 * s}, {20 * s, 20 * s}, {20 * s, 20 * s}}},
 		"azure":         {4, 0, []span{{640 * ms, 1040 * ms}, {1920 * ms, 3120 * ms}, {4480 * ms, 7280 * ms}}},
 		"cenkalti":      {retry.Unlimited, 15 * time.Minute, []span{{250 * ms, 750 * ms}, {375 * ms, 1125 * ms}, {562500 * time.Microsecond, 1687500 * time.Microsecond}}},

@@ -172,6 +172,37 @@ func TestAZeroWaitArmsNoTimer(t *testing.T) {
 	assert.Zero(t, clock.armed)
 }
 
+// A sleeper is a clock that can wait for a context, and perhaps will not.
+type sleeper struct {
+	*fakeclock.Clock
+	refuses bool
+	asked   []time.Duration
+}
+
+func (s *sleeper) SleepContext(ctx context.Context, d time.Duration) error {
+	s.asked = append(s.asked, d)
+	if s.refuses {
+		return errors.New("no such context")
+	}
+	return s.Clock.SleepContext(ctx, d)
+}
+
+func TestAClockThatCanWaitForAContextIsAsked(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		for d, asked := range map[time.Duration][]time.Duration{
+			time.Second:   {time.Second},
+			math.MaxInt64: nil, // which may mean for ever there
+		} {
+			clock := &sleeper{Clock: auto(), refuses: refuses}
+			r, err := retry.New(retry.Config{Policy: retry.Policy{MaxAttempts: 2, BaseDelay: d, Jitter: retry.JitterNone}, Clock: clock})
+			require.NoError(t, err)
+			_, _ = retry.Do(t.Context(), r, func(context.Context) (int, error) { return 0, transient("503") })
+			assert.Equal(t, asked, clock.asked)
+			assert.Equal(t, d, clock.Elapsed(), "refused: %v", refuses)
+		}
+	}
+}
+
 func TestUnlimitedGoesOn(t *testing.T) {
 	holds(t, "C1")
 	clock := auto()
