@@ -74,10 +74,14 @@ status is 1 if a client broke a rule or asked for more than its script has.`,
 const (
 	maxConnections = 4096
 	maxHeader      = 64 << 10
-	headerTime     = 10 * time.Second // for a client to send its header
-	requestTime    = time.Minute      // and its whole request
 	idleTime       = 2 * time.Minute
 	stopTime       = 3 * time.Second // for answers to end when the server does
+)
+
+// What a client may take. Variables for tests.
+var (
+	headerTime  = 10 * time.Second // for its header
+	requestTime = time.Minute      // for its whole request
 )
 
 func (f *serveFlags) run(c *cobra.Command, path string) error {
@@ -88,7 +92,7 @@ func (f *serveFlags) run(c *cobra.Command, path string) error {
 	if d.spec, err = f.spec(); err != nil {
 		return err
 	}
-	listener, err := f.listen()
+	listener, err := f.listen(d.connections.turnedAway)
 	if err != nil {
 		return err
 	}
@@ -111,8 +115,9 @@ func (f *serveFlags) spec() (rules.Spec, error) {
 	return rules.Spec{Policy: p, Lacks: rules.LooseSpec().Lacks}, err
 }
 
-// listen listens on a loopback address, or on any if it may.
-func (f *serveFlags) listen() (net.Listener, error) {
+// listen listens on a loopback address, or on any if it may, and tells of each
+// connection that is one too many.
+func (f *serveFlags) listen(turnedAway func()) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(f.addr)
 	if err != nil {
 		return nil, fmt.Errorf("serve: --addr %s: want HOST:PORT, such as 127.0.0.1:0", f.addr)
@@ -124,7 +129,7 @@ func (f *serveFlags) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	return &limitedListener{Listener: l, free: make(chan struct{}, maxConnections)}, nil
+	return &limitedListener{Listener: l, free: make(chan struct{}, maxConnections), turnedAway: turnedAway}, nil
 }
 
 func isLoopback(host string) bool {
@@ -154,7 +159,7 @@ func (f *serveFlags) dispatcher(c *cobra.Command, path string) (*dispatcher, err
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	d := &dispatcher{flags: f, done: make(chan struct{})}
+	d := &dispatcher{flags: f, connections: newConnections(), done: make(chan struct{})}
 	for _, file := range files {
 		name, text, err := readFile(c, file.name)
 		if err != nil {
@@ -209,6 +214,7 @@ func (d *dispatcher) finish(c *cobra.Command) error {
 		r.write(&b)
 		failed = failed || r.failed()
 	}
+	d.connections.counts().write(&b)
 	if err := output(c, b.Bytes()); err != nil {
 		return err
 	}
@@ -246,7 +252,7 @@ func (d *dispatcher) serve(ctx context.Context, l net.Listener) {
 	base, abort := context.WithCancel(context.Background())
 	defer abort()
 	server := &http.Server{
-		Handler: d, ConnState: d.connState,
+		Handler: d, ConnState: d.connState, ConnContext: d.connections.context,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 	}
@@ -272,7 +278,8 @@ func (d *dispatcher) serve(ctx context.Context, l net.Listener) {
 // limitedListener closes connections that are too many at once.
 type limitedListener struct {
 	net.Listener
-	free chan struct{} // holds a token for each open connection
+	free       chan struct{} // holds a token for each open connection
+	turnedAway func()
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -286,6 +293,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return &limitedConn{Conn: c, listener: l}, nil
 		default:
 			c.Close()
+			l.turnedAway()
 		}
 	}
 }

@@ -314,7 +314,48 @@ func TestServeUnderAbuse(t *testing.T) {
 	assert.Equal(t, 200, status)
 	assert.Contains(t, text, "Helloyou")
 	slow.Close()
-	s.end()
+	_, out := s.end()
+	if len(conns) > maxConnections {
+		assert.Regexp(t, `– \d+ connections came while 4096 were open, and were closed`, out)
+	}
+}
+
+// Clients that send a byte now and then, or go in the middle of their request:
+// each gets what it deserves, and the report says what that was.
+func TestServeSaysWhoWasTooSlow(t *testing.T) {
+	header, request := headerTime, requestTime
+	headerTime, requestTime = 50*time.Millisecond, 300*time.Millisecond
+	defer func() { headerTime, requestTime = header, request }()
+	s := serve(t, script(t, "a.retry", `ok "Hello"`), "--calls", "1", "--format", "openai-chat")
+	begin := func(text string) net.Conn {
+		c, err := net.Dial("tcp", s.ready.Addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		fmt.Fprint(c, text)
+		return c
+	}
+	const half = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{\"model\""
+	got, err := io.ReadAll(begin("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"))
+	assert.NoError(t, err)
+	assert.Contains(t, string(got), "HTTP/1.1 400 Bad Request", "of net/http, which does not know that it only took too long")
+	got, err = io.ReadAll(begin(half))
+	assert.NoError(t, err)
+	assert.Contains(t, string(got), "HTTP/1.1 408 Request Timeout")
+	assert.Contains(t, string(got), `"the request did not come whole in the time that it may take"`)
+	begin(half).Close()
+	var report servedReport
+	require.Eventually(t, func() bool { // until the server has noticed
+		_, text := s.do("GET", s.ready.URL+"/s/a/report", "")
+		require.NoError(t, json.Unmarshal([]byte(text), &report))
+		return strings.Contains(text, `"error":"the client has gone"`) && report.Connections.Incomplete == 1
+	}, 20*time.Second, 10*time.Millisecond)
+	assert.Equal(t, 2, report.Attempts)
+	status, _ := s.do("POST", s.ready.URL+"/v1/chat/completions", chat)
+	assert.Equal(t, 200, status)
+	code, out := s.end()
+	assert.Equal(t, exitOK, code, out)
+	assert.Contains(t, out, "refused: the request did not come whole in time")
+	assert.Contains(t, out, "– 1 connection ended, or took too long, before a whole request had come")
 }
 
 // A key and a prompt are in no report, on no line of output and in no message.

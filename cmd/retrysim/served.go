@@ -27,11 +27,14 @@ type dispatcher struct {
 	spec    rules.Spec
 	scripts []*served
 
+	connections *connections
+
 	once sync.Once
 	done chan struct{} // closed once enough calls are over
 }
 
 func (d *dispatcher) connState(c net.Conn, state http.ConnState) {
+	d.connections.note(c, state)
 	for _, s := range d.scripts {
 		s.ConnState(c, state)
 	}
@@ -40,6 +43,7 @@ func (d *dispatcher) connState(c net.Conn, state http.ConnState) {
 // ServeHTTP refuses what does not come from this machine: a page in a browser
 // must not reach the server by a name that somebody made point here.
 func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.connections.heard(r)
 	if why := d.foreign(r); why != "" {
 		http.Error(w, why, http.StatusForbidden)
 		return
@@ -50,7 +54,9 @@ func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("no script is served at %s; there is %s", r.URL.Path, strings.Join(d.places(), ", ")), http.StatusNotFound)
 	case rest == "/report" && r.Method == http.MethodGet:
 		w.Header().Set("Content-Type", "application/json")
-		s.report(d.spec).writeJSON(w)
+		report := s.report(d.spec)
+		report.Connections = d.connections.counts()
+		report.writeJSON(w)
 	case rest == "/reset" && r.Method == http.MethodPost:
 		s.Reset()
 		w.WriteHeader(http.StatusNoContent)
@@ -141,6 +147,8 @@ type servedReport struct {
 	Misfits  []string          `json:"misfits"`  // requests for which the script had no turn
 	Findings []servedFinding   `json:"findings"` // by call and rule
 	Trace    []json.RawMessage `json:"trace"`
+
+	Connections connectionCounts `json:"connections"` // of the whole server
 
 	events trace.Trace
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -27,6 +28,7 @@ type exchange struct {
 	request  request
 	attempt  *attempt
 	broken   bool // writing failed
+	slow     bool // the request did not come whole in time
 }
 
 // serve reads the request, gives it a turn and answers.
@@ -36,9 +38,11 @@ func (x *exchange) serve() {
 		path: x.r.URL.Path, query: x.r.URL.Query(),
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.server.config.MaxBody))
-	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // one for reading the request would count as the client's leaving
+	if x.slow = errors.Is(err, os.ErrDeadlineExceeded); !x.slow {
+		http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // one for reading the request would count as the client's leaving
+	}
 	wrong, text := x.check(body, err)
-	turn, err := x.take(body, wrong == nil)
+	turn, err := x.take(body, err == nil, wrong == nil)
 	switch {
 	case wrong != nil && x.gone():
 		x.attempt.record(trace.Event{Kind: trace.Failed, Error: textGone, Gone: true})
@@ -60,9 +64,13 @@ func (x *exchange) check(body []byte, err error) (wrong *scripted.Status, text s
 		x.protocol = format.fallback()
 		return &scripted.Status{Status: http.StatusNotFound, Message: fmt.Sprintf("unknown path %s: this server answers %s", x.request.path, format.paths())}, textNoPath
 	}
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+	large := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &large):
 		return &scripted.Status{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body has more than %d bytes", large.Limit)}, textTooLarge
-	} else if err != nil {
+	case x.slow:
+		return &scripted.Status{Status: http.StatusRequestTimeout, Message: "the request did not come whole in the time that it may take"}, textSlow
+	case err != nil:
 		x.broken = true
 		return &scripted.Status{Status: http.StatusBadRequest}, textGone
 	}
@@ -79,8 +87,13 @@ func (x *exchange) check(body []byte, err error) (wrong *scripted.Status, text s
 	return x.protocol.decode(&x.request, x.r.Header, fields), textInvalid
 }
 
-func (x *exchange) take(body []byte, valid bool) (scripted.Turn, error) {
-	seen := trace.Event{Size: len(body), Body: hash(body), Header: trace.Header(x.r.Header, nil), Connections: x.server.Connections()}
+// take gives the request its turn. Of a body that did not come whole there is
+// nothing to compare.
+func (x *exchange) take(body []byte, whole, valid bool) (scripted.Turn, error) {
+	seen := trace.Event{Size: len(body), Header: trace.Header(x.r.Header, nil), Connections: x.server.Connections()}
+	if whole {
+		seen.Body = hash(body)
+	}
 	a, taken, err := x.play.take(x.request.id, valid, scripted.Request{Model: x.request.model, Path: x.request.path, Header: x.r.Header.Get}, seen)
 	x.attempt = a
 	return taken.Turn, err
@@ -148,7 +161,7 @@ func (x *exchange) refuse(s scripted.Status, text string) {
 		x.w.Header().Set("Content-Type", contentType)
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	if e.Class != classOf(retry.Transient()) {
+	if e.Class != classOf(retry.Transient()) && !x.slow {
 		x.attempt.refused()
 	}
 	i := x.attempt.record(e)
@@ -214,8 +227,9 @@ func (x *exchange) flush() {
 	}
 }
 
-// gone reports whether the client has left.
-func (x *exchange) gone() bool { return x.broken || x.r.Context().Err() != nil }
+// gone reports whether the client has left. net/http ends the context of a
+// request also when that does not come in time.
+func (x *exchange) gone() bool { return x.broken || !x.slow && x.r.Context().Err() != nil }
 
 // silence says why a hang ended.
 func (x *exchange) silence() string {

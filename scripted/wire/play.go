@@ -186,6 +186,7 @@ const (
 	textNoPath   = "unknown path"
 	textInvalid  = "no valid request of the format"
 	textTooLarge = "the body is too large"
+	textSlow     = "the request did not come whole in time"
 	textUsedUp   = "the script is used up"
 	textNoLane   = "no lane of the script fits"
 	textReset    = "reset"
