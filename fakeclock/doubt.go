@@ -107,6 +107,10 @@ func (p *proc) asksFor(c *vcontext) {
 	}
 }
 
+// yields is how often a loose goroutine may run, to want its turn, before it is
+// looked at: a look stops all goroutines and takes as long as many turns.
+const yields = 4
+
 // settleLoose waits until each loose goroutine is blocked or wants its turn, and
 // gives the first its turn. Then it reports true: the loop of that goroutine goes
 // on as soon as it parks.
@@ -116,6 +120,14 @@ func (s *scheduler) settleLoose() bool {
 		s.woke = false
 		running := false
 		for _, p := range slices.Clone(s.loose) {
+			for n := 0; n < yields && !p.claims; n++ {
+				e.mu.Unlock()
+				runtime.Gosched()
+				e.mu.Lock()
+			}
+			if p.claims {
+				continue
+			}
 			e.mu.Unlock()
 			now := goroutineState(p.doubt.gid, p.doubt.site.calls(), false, false)
 			e.mu.Lock()

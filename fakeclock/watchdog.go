@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -227,12 +228,16 @@ const (
 // goroutineState asks the runtime whether the goroutine is blocked on channels in
 // the statement that made the calls, or anywhere in the code of the user.
 func goroutineState(id string, made []call, exact, anywhere bool) state {
-	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
-		header, frames, _ := strings.Cut(string(g), "\n")
-		rest, ok := strings.CutPrefix(header, "goroutine "+id+" [")
+	buf := stacks.Get().(*[]byte)
+	defer stacks.Put(buf)
+	*buf = allStacks(*buf)
+	begins := []byte("goroutine " + id + " [")
+	for g := range bytes.SplitSeq(*buf, []byte("\n\n")) {
+		g, ok := bytes.CutPrefix(g, begins)
 		if !ok {
 			continue
 		}
+		rest, frames, _ := strings.Cut(string(g), "\n")
 		waits := strings.HasPrefix(rest, "select") || strings.HasPrefix(rest, "chan receive")
 		if waits && (inStatement(frames, made, exact) || anywhere && inUserCode(frames)) {
 			return blocked
@@ -242,13 +247,18 @@ func goroutineState(id string, made []call, exact, anywhere bool) state {
 	return gone
 }
 
-func allStacks() []byte {
-	stacks := make([]byte, 1<<16)
+// stacks are buffers for a look at all goroutines, which may be taken at every
+// wait.
+var stacks = sync.Pool{New: func() any { return new([]byte) }}
+
+// allStacks returns the stacks of all goroutines, in buf if they fit.
+func allStacks(buf []byte) []byte {
+	buf = buf[:cap(buf)]
 	for {
-		if n := runtime.Stack(stacks, true); n < len(stacks) {
-			return stacks[:n]
+		if n := runtime.Stack(buf, true); n < len(buf) {
+			return buf[:n]
 		}
-		stacks = make([]byte, 2*len(stacks))
+		buf = make([]byte, max(2*len(buf), 1<<16))
 	}
 }
 
@@ -382,7 +392,7 @@ func (s *scheduler) reportStall() {
 // "[chan receive] at refill_test.go:31". It returns nothing if there are several.
 func stuckWhere() string {
 	where := ""
-	for g := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
+	for g := range bytes.SplitSeq(allStacks(nil), []byte("\n\n")) {
 		header, frames, _ := strings.Cut(string(g), "\n")
 		_, state, ok := strings.Cut(header, " [")
 		if !ok || isParked(state, frames) || !strings.Contains(frames, "fakeclock.(*scheduler).body(") {

@@ -171,7 +171,7 @@ func (c *search) answered() {
 			if c.over {
 				return
 			}
-			_, ends := moments(c.subject.Play(s, c.options.Run))
+			_, ends := moments(c.play(c.subject, s))
 			if len(ends) == failures+1 {
 				s.Cancel = &ends[failures]
 				c.try(s)
@@ -246,7 +246,7 @@ func (c *search) small(length int, try func(s *scripted.Script, failures int)) {
 // matters, from the last of its failures to two attempts later: up to there it
 // is a shorter script.
 func (c *search) cut(s *scripted.Script, failures int) {
-	starts, ends := moments(c.subject.Play(s, c.options.Run))
+	starts, ends := moments(c.play(c.subject, s))
 	n := min(len(starts), len(ends), failures+3)
 	for cut := range cuts(s, starts[:n], ends[:n], max(failures-1, 0)) {
 		if !c.over {
@@ -266,7 +266,7 @@ func (c *search) edge(s *scripted.Script, failures int) {
 		p.MaxElapsed, next.Policy = limit, &p
 		return &next
 	}
-	starts, _ := moments(c.subject.Play(with(0), c.options.Run))
+	starts, _ := moments(c.play(c.subject, with(0)))
 	for i, at := range starts[:min(len(starts), failures+2)] {
 		if i > 0 && at > 1 && !c.over {
 			c.try(with(at))
@@ -292,6 +292,19 @@ func (c *search) try(s *scripted.Script) trace.Trace {
 	c.played++
 	c.reached.note(s, events)
 	c.keep(s, events, findings)
+	return events
+}
+
+// play plays a scenario that is not judged, but for code which gets stuck in it:
+// that is the end of the search.
+func (c *search) play(s Subject, script *scripted.Script) trace.Trace {
+	events := s.Play(script, c.options.Run)
+	if stalled(events) {
+		if events = s.Play(script, c.options.Run); stalled(events) { // again: the machine may have been busy
+			c.keep(script, events, verdict.Check(events, c.options.spec(*script.Policy)))
+			c.over = true
+		}
+	}
 	return events
 }
 

@@ -2,12 +2,14 @@ package explore_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/retrykit/retrykit/fakeclock"
 	"github.com/retrykit/retrykit/propertytest/explore"
 	"github.com/retrykit/retrykit/retry"
 )
@@ -54,4 +56,35 @@ func TestCodeThatPollsIsNoHungTest(t *testing.T) {
 	assert.Equal(t, explore.Passed, r.Result("over-wait").Status)
 	assert.Equal(t, explore.Passed, r.Result("early-retry").Status)
 	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
+}
+
+// Code that blocks where no clock helps is stuck, whichever client of many it is
+// that does: the first call of it that is seen is the last.
+func TestAClientThatBlocksIsStuck(t *testing.T) {
+	calls, released := 0, make(chan struct{})
+	t.Cleanup(func() { close(released) })
+	hasty := func(c fakeclock.Config, f func(explore.Stage) error) error {
+		c.Stall = 40 * time.Millisecond
+		return explore.Coroutines(c, f)
+	}
+	r := explore.Check(explore.Func(func(e explore.Env) explore.Do {
+		return plain(e, func(l *loop, ctx context.Context, d time.Duration) {
+			if e.Client != 3 {
+				l.wait(ctx, d)
+				return
+			}
+			calls++
+			over, wake := context.WithCancel(ctx)
+			defer wake()
+			defer l.Clock.AfterFunc(d, wake).Stop()
+			select {
+			case <-over.Done():
+			case <-released:
+				runtime.Goexit()
+			}
+		})
+	}), explore.Options{Policies: []retry.Policy{{MaxAttempts: 3, BaseDelay: time.Second, Jitter: retry.JitterAdditive}}, Checks: -1, Run: hasty})
+	assert.Equal(t, explore.Failed, r.Result("stuck").Status)
+	assert.Equal(t, 2, calls, "once, and once more to be sure")
+	assert.Contains(t, r.Result("stuck").Failure.String(), "stall")
 }

@@ -130,7 +130,7 @@ func (c *search) knows(f field) (knows, ok bool) {
 	if verdict.Check(events, c.options.spec(f.says)).Err() != nil || oracle(s, events) != "" {
 		return false, true
 	}
-	return !slices.Equal(gaps(events), gaps(c.subject.Play(tells(f.without), c.options.Run))), true
+	return !slices.Equal(gaps(events), gaps(c.play(c.subject, tells(f.without)))), true
 }
 
 // varied tries, in small worlds, a policy for each field that the subject knows.

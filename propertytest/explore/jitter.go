@@ -80,8 +80,10 @@ func (c *search) clientsAfter(p retry.Policy, n int, first, a scripted.Answer) {
 	}
 	waits := make([][]time.Duration, k) // by attempt, then by client
 	for client := range n {
-		own := c.subject.as(uint64(client))
-		events := own.Play(s, c.options.Run)
+		events := c.play(c.subject.as(uint64(client)), s)
+		if c.over {
+			return
+		}
 		if client == 0 {
 			c.played++
 			c.keep(s, events, verdict.Check(events, c.options.spec(p)))
@@ -128,7 +130,7 @@ func (c *search) callers(p retry.Policy) {
 	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Blocks: []scripted.Block{call, call}}
 	var differences, sums []float64
 	for client := range n {
-		events := c.subject.as(uint64(client)).Play(s, c.options.Run)
+		events := c.play(c.subject.as(uint64(client)), s)
 		second := slices.IndexFunc(events, func(e trace.Event) bool { return e.Call == 2 })
 		if second < 0 {
 			return
@@ -286,7 +288,7 @@ func (c *search) waitsOf(s *scripted.Script, p retry.Policy, seed uint64) []time
 	if c.subject.delay == nil {
 		other := *s
 		other.Seed = &seed
-		return gaps(c.subject.as(seed).Play(&other, c.options.Run))
+		return gaps(c.play(c.subject.as(seed), &other))
 	}
 	f := c.subject.delay(Env{Policy: p, Seed: seed, Client: seed, Notify: func(int, error, time.Duration) {}, sources: new(atomic.Uint64)})
 	return []time.Duration{f(1)}

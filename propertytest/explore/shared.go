@@ -113,7 +113,7 @@ func (c *search) repeated() {
 			{Answer: scripted.Transient{}, Repeat: 3, After: time.Millisecond},
 			{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}},
 		}}
-		first, again := c.try(s), c.subject.Play(s, c.options.Run)
+		first, again := c.try(s), c.play(c.subject, s)
 		if first.Digest() == again.Digest() {
 			continue
 		}
