@@ -3,6 +3,9 @@ package scripted
 // Columns returns how many columns of a terminal s takes.
 func Columns(s string) int { return columns(s) }
 
+// Distance counts the edits between two words.
+func Distance(a, b string) int { return distance(a, b) }
+
 // Covers reports whether lane b gets no request that lane a was asked before.
 func Covers(a, b Lane) bool { return a.covers(b) }
 

@@ -144,23 +144,141 @@ func TestFleetMistakes(t *testing.T) {
 		{`fleet for=10m; clients "a" { clients "b" {} }`, "clients", "clients does not belong to clients"},
 		{`fleet for=10m; clients "a" {} clients "a"`, `"a"`, `clients "a" stand already in line 1`},
 		{`fleet for=10m; clients "a" {`, "", "the script ends in the clients of line 1"},
+		{`fleet for=10m; clients "" {}`, `""`, "an empty name is none: leave it out"},
+		{`fleet for=10m; clients "a" {}; clients "a" {}`, `"a"`, `clients "a" stand already in line 1`},
+		{`fleet "x" for=10m`, `"`, `fleet has no "" (known: for, every)`},
+		{"fleet for=10m; server failure=-5", "-5", "bad value for failure (such as failure=1%)"},
+		{"fleet for=10m; server failure=x", "x", "bad value for failure (such as failure=1%)"},
+		{"fleet for=10m; server failure=1", "1", "did you mean 1%?"},
+		{"fleet for=10m; server failure=0.125", "0.125", "did you mean 12.5%?"},
+		{"fleet for=10m; clients { policy }", "", "which policy? such as: policy exp:base=1s"},
+		{"fleet for=10m; over", "", "which policy? such as: over exp:base=1s"},
+		{"fleet for=10m; clients { xyzzyq }", "xyzzyq", "clients (known: arrive, policy, over, timeout, pace, accept, tokens, budget, breaker, throttle, expect)"},
+		{"fleet for=10m; at 1s xyzzyq", "xyzzyq", `"xyzzyq" (known: policy, retries, shed, queue, scale, ramp, budget, breaker, throttle)`},
+		{"fleet for=10m; rampp", "rampp", `unknown word "rampp" (known: `}, // ramp goes with at
+		{"fleet for=10m; budgt aws", "budgt", `did you mean "budget"?`},
+		{"fleet for=10m\nbudget aws\nclients nn=1 {\nbudget aws\n}", "nn", `clients has no "nn"`},
+		{"fleet for=10m\nserver lifoo {\nfault refuse from=1s for=1s\n}", "lifoo", `did you mean "lifo"?`},
+		{"fleet for=10m\nok", "", "a fleet scenario has no turns and lanes"},
+		{"fleet for=10m\n\nlane \"x\" { ok }", "", "a fleet scenario has no turns and lanes"},
 		{"server workers=1", "server", "a fleet scenario says how long it takes: fleet for=10m"},
 		{"ok; expect recovery <= 5s", "expect", "recovery is about a fleet, and this is a script"},
 		{`lane "x" { fault outage from=1s for=1s; ok }`, "fault", "fault is for a fleet: it stands outside lanes and calls"},
 	} {
-		_, err := scripted.Parse("f.retry", tt.text)
-		var all scripted.SyntaxErrors
-		if !assert.True(t, errors.As(err, &all), tt.text) {
+		mistake(t, tt.text, tt.caret, tt.say)
+	}
+}
+
+// mistake requires that a text has one mistake, what is said of it, and what
+// the caret is below.
+func mistake(t *testing.T, text, caret, say string) {
+	t.Helper()
+	_, err := scripted.Parse("f.retry", text)
+	var all scripted.SyntaxErrors
+	if !assert.True(t, errors.As(err, &all), text) {
+		return
+	}
+	assert.Len(t, all, 1, "%s\n%v", text, err)
+	assert.Contains(t, all[0].Msg, say, text)
+	line := strings.Split(text, "\n")[all[0].Pos.Line-1]
+	from := int(all[0].Pos.Col) - 1
+	assert.True(t, strings.HasPrefix(line[from:], caret), "%s: the caret is below %q", text, line[from:])
+	if caret != "" {
+		assert.Equal(t, len(caret), all[0].Len, text)
+	}
+}
+
+// What the values of a statement mean, and those that mean nothing.
+func TestFleetValues(t *testing.T) {
+	for _, tt := range []struct {
+		statement, key, text string
+		want                 []int64 // nil: it means nothing
+	}{
+		{"tokens out=1", "in", "3", []int64{3, 3}},
+		{"tokens out=1", "in", "3..3", []int64{3, 3}},
+		{"tokens out=1", "in", "3..4", []int64{3, 4}},
+		{"tokens out=1", "in", "4..3", nil},
+		{"tokens out=1", "in", "x..3", nil},
+		{"tokens out=1", "in", "3..x", nil},
+		{"server", "failure", "0.0001%", []int64{1}},
+		{"server", "failure", "12.5%", []int64{125_000}},
+		{"server", "failure", ".5%", nil},
+		{"server", "failure", "1.x%", nil},
+		{"server", "failure", "0.00001%", nil},
+		{"server", "rate", "2.5/s", []int64{2_500_000}},
+		{"server", "rate", "60/m", []int64{1_000_000}},
+		{"server", "rate", "1/h", []int64{277}},
+		{"server", "rate", "1/d", nil},
+		{"server", "rate", "x/s", nil},
+		{"limit fixed", "requests", "10/s", []int64{10, 1e9}},
+		{"limit fixed", "requests", "10/m", []int64{10, 60e9}},
+		{"limit fixed", "requests", "10/h", []int64{10, 3600e9}},
+		{"limit fixed", "requests", "10/1ns", []int64{10, 1}},
+		{"limit fixed", "requests", "10/0s", nil},
+		{"limit fixed", "requests", "10/x", nil},
+		{"limit fixed", "requests", "x/1s", nil},
+		{"arrive poisson", "rate", "1/s", []int64{0, 1e6, 0}},
+		{"arrive poisson", "rate", "1/s,5s:2/s", []int64{0, 1e6, 0, 5e9, 2e6, 0}},
+		{"arrive poisson", "rate", "1/s..5s:2/s", []int64{0, 1e6, 1, 5e9, 2e6, 0}},
+		{"arrive poisson", "rate", "1/s,2/s", nil},
+		{"arrive poisson", "rate", "0s:1/s..2/s", nil},
+		{"server", "service", "exp:1s", []int64{scripted.DistExponential, 1e9, 0}},
+		{"server", "service", "lognormal:p50=1s,p99=2s", []int64{scripted.DistLognormal, 1e9, 2e9}},
+		{"server", "service", "uniform:1s..2s", []int64{scripted.DistUniform, 1e9, 2e9}},
+		{"server", "service", "lognormal:p50=1s,p98=2s", nil},
+		{"server", "service", "lognormal:p50=x,p99=2s", nil},
+		{"server", "service", "lognormal:p50=1s,p99=x", nil},
+		{"server", "service", "lognormal:1s,p99=2s", nil},
+		{"budget aws", "scope", "process:1", []int64{scripted.ScopeProcess, 1}},
+		{"budget aws", "scope", "process:0", nil},
+		{"budget aws", "scope", "process:x", nil},
+		{"budget aws", "scope", "7", nil},
+		{"limit fixed", "key", "all", []int64{0}},
+		{"limit fixed", "key", "client", []int64{2}},
+		{"limit fixed", "key", "nobody", nil},
+	} {
+		text := "fleet for=10m; " + tt.statement + " " + tt.key + "=" + tt.text
+		if tt.want == nil {
+			mistake(t, text, tt.text, "bad value for "+tt.key+" (such as "+tt.key+"=")
 			continue
 		}
-		assert.Len(t, all, 1, "%s\n%v", tt.text, err)
-		assert.Contains(t, all[0].Msg, tt.say, tt.text)
-		if tt.caret != "" {
-			from := int(all[0].Pos.Col) - 1
-			assert.True(t, strings.HasPrefix(tt.text[from:], tt.caret), "%s: the caret is below %q", tt.text, tt.text[from:])
-			assert.Equal(t, len(tt.caret), all[0].Len, tt.text)
-		}
+		a, ok := parse(t, text).Decls[1].Arg(tt.key)
+		require.True(t, ok)
+		assert.Equal(t, tt.want, a.Values, text)
 	}
+	over := parse(t, "fleet for=10m; over exp:attempts=3").Decls[1]
+	assert.Equal(t, 3, over.Policy().MaxAttempts)
+}
+
+// What a simulation finds wrong stands at the value, as far as there is one.
+func TestFleetErrorf(t *testing.T) {
+	s := parse(t, "fleet for=10m every=2s; server lifo; over off")
+	byHand := &scripted.Decl{Word: "server", Args: []scripted.Arg{{Key: "rate", Text: "1/s"}}}
+	for _, tt := range []struct {
+		d     *scripted.Decl
+		key   string
+		under string
+	}{
+		{&s.Decls[0], "every", "every=2s"},
+		{&s.Decls[0], "for", "for=10m"},
+		{&s.Decls[0], "none", "fleet"},
+		{&s.Decls[1], "lifo", "lifo"},
+		{&s.Decls[2], "", "off"},
+		{byHand, "rate", "server"},
+	} {
+		e := tt.d.Errorf("f.retry", tt.key, "no %d", 1)
+		assert.Equal(t, "no 1", e.Msg)
+		assert.Equal(t, tt.under, e.Source[e.Pos.Col-1:][:e.Len])
+	}
+	assert.Equal(t, "server rate=1/s", byHand.Errorf("f", "rate", "").Source)
+	assert.Equal(t, scripted.Pos{Line: 1, Col: 1}, byHand.Errorf("f", "rate", "").Pos)
+}
+
+// Clients that were made by hand have braces for what is in them.
+func TestFormatOfClientsByHand(t *testing.T) {
+	s := parse(t, `fleet for=10m; clients { arrive burst; expect successes >= 1% }`)
+	s.Decls[1].End = scripted.Pos{}
+	assert.Contains(t, scripted.Format(s), "clients {\n\tarrive burst\n\texpect successes >= 1%\n}\n")
 }
 
 func FuzzFleet(f *testing.F) {

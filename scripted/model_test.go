@@ -152,6 +152,12 @@ func TestTheCauseOfACancel(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
 		assert.Equal(t, want, m.Do(ctx))
+
+		m, clock := model(t, "ok after 2s")
+		ctx, cancel = context.WithCancelCause(t.Context())
+		clock.AfterFunc(time.Second, func() { cancel(cause) })
+		assert.Equal(t, want, m.Do(ctx), "in a wait")
+		assert.Equal(t, time.Second, clock.Elapsed())
 	}
 }
 

@@ -175,6 +175,71 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// What a mistake is below, to its end: something stands behind each of them.
+func TestMistakesAndTheirEnds(t *testing.T) {
+	for _, tt := range []struct{ text, caret, say string }{
+		{"permanent: x after 2s; ok", "after 2s", `write permanent: "x" after 2s, or quote all of it`},
+		{"ok; expect aAZz09 == 1", "aAZz09", `unknown subject "aAZz09"`},
+		{"ok; expect == 3", "==", `unknown subject "=="`},
+		{`ok; expect text contains ""; expect attempts == 1`, `""`, "every text contains the empty one"},
+		{`ok "a" cut cut`, "cut", `unexpected "cut"`},
+		{`ok "a" 429 retry-after=1s; ok`, "429 retry-after=1s", "an error in a stream has no headers"},
+		{`ok "a" 500 stall; ok`, "500 stall", "a stream ends once"},
+		{`ok "a" finish ""; ok`, `""`, "an empty reason is none"},
+		{`429 type=""; ok`, `""`, "an empty type is none"},
+		{`429 type="" foo; ok`, `""`, "an empty type is none"},
+		{"429 x-foo 3; ok", "x-foo 3", `unexpected "x-foo 3"`},
+		{"call { ok }; ok x2", "ok x2", "the turns stand all in call blocks or all outside"},
+		{"ok forever; ok x2 # never", "ok x2", "never reached: the turn in line 1 goes on forever"},
+		{strings.Repeat("ok x1000000;", 10) + " ok x2 # more", "ok x2", "a script has at most 10000000 turns"},
+		{`lane "" { ok }`, `""`, "a lane needs a name"},
+		{strings.Repeat("lane \"a\" { ok }\n", 1) + `lane "a" { ok }`, `"a"`, `lane "a" stands already in line 1`},
+		{manyLanes(scripted.MaxLanes) + `lane "more" { ok }`, `"more"`, "a script has at most 1000 lanes"},
+		{"ok \"\x80\"", "\x80", "byte 0x80 is no text"},
+	} {
+		mistake(t, tt.text, tt.caret, tt.say)
+	}
+	assert.Nil(t, parse(t, "ok \"a\"; ok").Turns[1].Answer.(scripted.Stream).Items)
+}
+
+func manyLanes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "lane \"%d\" when model=%d { ok }\n", i, i)
+	}
+	return b.String()
+}
+
+// A Retry-After that reads like something else is quoted.
+func TestRetryAfterAsText(t *testing.T) {
+	for value, want := range map[string]string{
+		"date":       `429 retry-after="date"`,
+		"date+30s":   `429 retry-after=date+30s`,
+		"9223372036": `429 retry-after=2562047h47m16s`,
+		"9223372037": `429 retry-after="9223372037"`, // more than a duration holds
+		"x":          `429 retry-after="x"`,
+	} {
+		s := scripted.Status{Status: 429, Header: []scripted.Field{{Name: "retry-after", Value: value}}}
+		assert.Equal(t, want, s.String())
+	}
+}
+
+// Comments stay where they are, whatever is added.
+func TestCommentsStay(t *testing.T) {
+	for _, text := range []string{
+		"call {\n\tok\n\t# the end\n}\n",
+		"ok \"" + strings.Repeat("a", 55) + "\"  # 60 columns\nok" + strings.Repeat(" ", 60) + "# and two\n",
+		"ok \"" + strings.Repeat("a", 56) + "\"  # 61 columns\nok  # and two\n",
+	} {
+		assert.Equal(t, text, scripted.Format(parse(t, text)))
+	}
+	s := parse(t, "# one\nok\n\n# two\nok")
+	s.Turns = append(s.Turns, scripted.Turn{Answer: scripted.Hang{}}, scripted.Turn{Answer: scripted.Hang{}})
+	assert.Equal(t, "# one\nok\n\n# two\nok\nhang\nhang\n", scripted.Format(s))
+	byHand := &scripted.Script{Turns: []scripted.Turn{{Answer: scripted.Hang{}}}, Comments: []scripted.Comment{{Text: "# by hand"}}}
+	assert.Contains(t, scripted.Format(byHand), "hang\n")
+}
+
 // The two sides of each range of letters.
 func TestColumns(t *testing.T) {
 	for s, want := range map[string]int{
@@ -631,6 +696,23 @@ func TestParseSharesNothing(t *testing.T) {
 	wg.Wait()
 }
 
+// edits counts them the slow way.
+func edits(a, b string) int {
+	if a == "" || b == "" {
+		return len(a) + len(b)
+	}
+	n := min(edits(a[1:], b)+1, edits(a, b[1:])+1)
+	if a[0] == b[0] {
+		n = min(n, edits(a[1:], b[1:]))
+	} else {
+		n = min(n, edits(a[1:], b[1:])+1)
+	}
+	if len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0] {
+		n = min(n, edits(a[2:], b[2:])+1)
+	}
+	return n
+}
+
 func TestNearest(t *testing.T) {
 	words := []string{"transient", "permanent", "after", "ok"}
 	for in, want := range map[string]string{
@@ -639,6 +721,20 @@ func TestNearest(t *testing.T) {
 		got, ok := scripted.Nearest(in, words)
 		assert.True(t, ok, in)
 		assert.Equal(t, want, got)
+	}
+	var all []string // of up to four letters
+	for n, begin := 0, []string{""}; n < 4; n++ {
+		all, begin = append(all, begin...), nil
+		for _, s := range all {
+			if len(s) == n {
+				begin = append(begin, s+"a", s+"b", s+"c")
+			}
+		}
+	}
+	for _, a := range all {
+		for _, b := range all {
+			require.Equal(t, edits(a, b), scripted.Distance(a, b), "%q %q", a, b)
+		}
 	}
 	for _, in := range []string{"", "zzzzzz", "o", "rate", strings.Repeat("transient", 9)} {
 		_, ok := scripted.Nearest(in, words)
@@ -660,6 +756,11 @@ func TestParseFile(t *testing.T) {
 
 	lib := txtar.Parse([]byte(archive))
 	require.Len(t, lib.Files, 3)
+
+	all, err = scripted.ParseFile("x.txtar", "-- a.retry --\nok # half a marker --\nok\n")
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	assert.Len(t, all[0].Turns, 2)
 
 	_, err = scripted.ParseFile("x.txtar", "-- a.retry --\nwhat\n-- b.retry --\nok\nwhy\n-- c.retry --\n")
 	assert.ErrorContains(t, err, "x.txtar:2:1: unknown word")

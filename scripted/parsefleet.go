@@ -274,10 +274,7 @@ func (p *parser) onlyOne(begin int, d *Decl) bool {
 
 // openClients opens the block of clients, if they have one.
 func (p *parser) openClients(d Decl) bool {
-	if p.clients != nil {
-		return p.nested(int(d.Pos.Col)-1, "clients")
-	}
-	if p.atEnd() && p.next() != '{' {
+	if p.atEnd() {
 		p.script.Decls = append(p.script.Decls, d)
 		return true
 	}

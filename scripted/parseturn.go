@@ -339,11 +339,12 @@ func (p *parser) repetition(begin int, word string) (int, bool) {
 func (p *parser) add(t Turn) bool {
 	turns, blocks := p.queue()
 	col := int(t.Pos.Col) - 1
+	length := len(strings.TrimRight(p.src[col:p.pos], " \t")) // a comment may come behind it
 	switch {
 	case p.block == nil && len(*blocks) > 0:
-		return p.fail(col, p.pos-col, "the turns stand all in call blocks or all outside (this is one outside)")
+		return p.fail(col, length, "the turns stand all in call blocks or all outside (this is one outside)")
 	case len(*turns) > 0 && (*turns)[len(*turns)-1].Repeat == Forever:
-		return p.fail(col, p.pos-col, fmt.Sprintf("never reached: the turn in line %d goes on forever", (*turns)[len(*turns)-1].Pos.Line))
+		return p.fail(col, length, fmt.Sprintf("never reached: the turn in line %d goes on forever", (*turns)[len(*turns)-1].Pos.Line))
 	}
 	n := t.Repeat
 	if n == Forever {
@@ -351,7 +352,7 @@ func (p *parser) add(t Turn) bool {
 	}
 	if p.total += n; p.total > MaxTurns {
 		p.total -= n
-		return p.fail(col, p.pos-col, fmt.Sprintf("a script has at most %d turns, repetitions counted", MaxTurns))
+		return p.fail(col, length, fmt.Sprintf("a script has at most %d turns, repetitions counted", MaxTurns))
 	}
 	*turns = append(*turns, t)
 	return true
