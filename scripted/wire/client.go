@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 )
 
@@ -14,6 +15,7 @@ import (
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
+	Logf(format string, args ...any)
 	Cleanup(func())
 }
 
@@ -32,7 +34,9 @@ type Local struct {
 }
 
 // Client starts a server that plays the script until the test ends. A script
-// with a mistake fails the test.
+// with a mistake fails the test. At its end the test logs each request that got
+// no answer of the script, since an SDK's error may not tell why: the script was
+// used up, no lane fitted, or the request was no call of the API.
 func Client(t TB, script string, c Config) *Local {
 	t.Helper()
 	s, err := scripted.Parse("script", script)
@@ -40,7 +44,14 @@ func Client(t TB, script string, c Config) *Local {
 		t.Fatalf("wire: %v", err)
 	}
 	l := Start(s, c)
-	t.Cleanup(l.Close)
+	t.Cleanup(func() {
+		l.Close()
+		for _, e := range l.Trace() {
+			if e.Kind == trace.Failed && e.Status > 0 && e.Class == "" {
+				t.Logf("wire: attempt %d of call %d got a %d at %v: %s", e.Attempt, e.Call, e.Status, e.At, e.Error)
+			}
+		}
+	})
 	return l
 }
 

@@ -437,16 +437,38 @@ func TestFormats(t *testing.T) {
 	assert.Panics(t, func() { wire.Handler(nil, wire.Config{Format: "x"}) })
 }
 
-type failing struct{ said string }
+type failing struct {
+	said    string
+	cleanup func()
+}
 
-func (f *failing) Helper()        {}
-func (f *failing) Cleanup(func()) {}
+func (f *failing) Helper()          {}
+func (f *failing) Cleanup(g func()) { f.cleanup = g }
+func (f *failing) Logf(format string, args ...any) {
+	f.said += fmt.Sprintf(format, args...) + "\n"
+}
 func (f *failing) Fatalf(format string, args ...any) {
 	f.said = fmt.Sprintf(format, args...)
 	panic(errStop)
 }
 
 var errStop = errors.New("stop")
+
+// What the script has no answer for is in the log of the test.
+func TestRequestsThatAreNoneAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f failing
+		server := wire.Client(&f, `429; ok after 1s`, wire.Config{Format: wire.OpenAIChat})
+		for range 3 {
+			do(server, asks[1].request(t.Context(), server.URL, false))
+		}
+		r := asks[1].request(t.Context(), server.URL, false)
+		r.URL.Path = "/secret"
+		do(server, r)
+		f.cleanup()
+		assert.Equal(t, "wire: attempt 1 of call 2 got a 400 at 1s: the script is used up\nwire: attempt 2 of call 2 got a 404 at 1s: unknown path\n", f.said)
+	})
+}
 
 func TestAScriptWithAMistake(t *testing.T) {
 	var f failing
