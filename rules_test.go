@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 const module = "github.com/retrykit/retrykit/"
@@ -385,4 +387,39 @@ import ("time"; r "math/rand/v2")
 var _, _ = time.Now, r.IntN`, 0)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"time.Now", "math/rand/v2.IntN"}, uses(f))
+}
+
+// TestTheWorkflowIsTheScript keeps what CI does in one place, .ci/run, which
+// runs on any machine: the workflow adds the versions of Go to it and nothing
+// else, the lowest that go.mod allows among them.
+func TestTheWorkflowIsTheScript(t *testing.T) {
+	text, err := os.ReadFile(".github/workflows/ci.yml")
+	require.NoError(t, err)
+	var workflow struct {
+		Jobs map[string]struct {
+			Strategy struct{ Matrix struct{ Go []string } }
+			Steps    []struct{ Uses, Run string }
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &workflow))
+	require.Len(t, workflow.Jobs, 1)
+	for _, job := range workflow.Jobs {
+		var runs []string
+		for _, s := range job.Steps {
+			if s.Run != "" {
+				runs = append(runs, s.Run)
+			} else {
+				assert.Regexp(t, "^actions/(checkout|setup-go)@", s.Uses)
+			}
+		}
+		assert.Equal(t, []string{"bash .ci/run"}, runs)
+		mod, err := os.ReadFile("go.mod")
+		require.NoError(t, err)
+		lowest := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(mod)
+		require.NotNil(t, lowest)
+		assert.Equal(t, []string{string(lowest[1]) + ".x", "stable"}, job.Strategy.Matrix.Go)
+	}
+	script, err := os.ReadFile(".ci/run")
+	require.NoError(t, err)
+	assert.Contains(t, string(script), "for target in test $(make --no-print-directory checks) ", "the tests and all of make check")
 }
