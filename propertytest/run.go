@@ -131,6 +131,9 @@ type told struct {
 // conclude puts a report into words.
 func conclude(t testing.TB, r *explore.Report) conclusion {
 	c := conclusion{Summary: r.Summary()}
+	if words := r.NoWordFor(); words != "" {
+		c.Notes = append(c.Notes, words)
+	}
 	for _, err := range r.Problems {
 		c.Fatal = append(c.Fatal, err.Error())
 	}

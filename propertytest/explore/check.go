@@ -27,7 +27,7 @@ func Check(s Subject, o Options) *Report {
 	} else {
 		c.over = true
 	}
-	r.Played, r.Reached = c.played, c.reached.list()
+	r.Played, r.Reached, r.Unknown = c.played, c.reached.list(), c.unknown
 	r.Results = o.results(s, playable, c.found)
 	if c.over {
 		untried(r.Results)
@@ -83,14 +83,15 @@ type search struct {
 	found     map[string]*Failure // by rule, the first
 	reached   *states
 	played    int
-	over      bool    // the subject is not fit to be tried further
-	deaf      bool    // the subject blocks when its context ends in a wait
-	whole     bool    // scenarios are left as they were found
-	alive     func()  // tells the watchdog that the search goes on
-	until     string  // the rule that the search is for; "": all
-	centuries int     // scenarios that ended with a wait beyond the horizon that is a fault
-	asked     bool    // the subject has been asked for fields
-	fields    []field // what a policy may say and plain code has no word for, and the subject has
+	over      bool     // the subject is not fit to be tried further
+	deaf      bool     // the subject blocks when its context ends in a wait
+	whole     bool     // scenarios are left as they were found
+	alive     func()   // tells the watchdog that the search goes on
+	until     string   // the rule that the search is for; "": all
+	centuries int      // scenarios that ended with a wait beyond the horizon that is a fault
+	asked     bool     // the subject has been asked for fields
+	fields    []field  // what a policy may say and plain code has no word for, and the subject has
+	unknown   []string // what the subject has no word for either
 }
 
 // all tries everything, what is quick and tells most first.

@@ -29,6 +29,7 @@ func TestOurDecoratorKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	r := explore.Check(decorator(), explore.Options{Name: "retry.Model"})
 	require.NoError(t, r.Err())
+	assert.Empty(t, r.Unknown, "it has a word for all that a policy says")
 	assert.Equal(t, explore.Deviates, r.Result("hammer").Status, "it comes back at once when a server says 0")
 	for _, s := range r.Reached {
 		assert.Positive(t, s.Count, s.Name)
@@ -56,6 +57,7 @@ func TestCodeThatPollsIsNoHungTest(t *testing.T) {
 	assert.Equal(t, explore.Passed, r.Result("over-wait").Status)
 	assert.Equal(t, explore.Passed, r.Result("early-retry").Status)
 	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
+	assert.Contains(t, r.Unknown, "jitter=full")
 }
 
 // Code that blocks where no clock helps is stuck, whichever client of many it is

@@ -71,3 +71,10 @@ func Fired(s Subject, o Options) (names []string) {
 	}
 	return names
 }
+
+// Unknown returns what a subject has no word for.
+func Unknown(s Subject, o Options) []string {
+	c := newSearch(s, o.withDefaults())
+	c.known()
+	return c.unknown
+}

@@ -3,6 +3,7 @@ package explore
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/propertytest/verdict"
@@ -19,6 +20,15 @@ type field struct {
 	// draw lets a policy say it, with values that are drawn. What makes an invalid
 	// policy is not used.
 	draw func(d drawer, p *retry.Policy)
+}
+
+// name returns how a policy's text says it, such as "factor=3".
+func (f field) name() string {
+	words := func(p retry.Policy) []string {
+		return strings.FieldsFunc(p.String(), func(r rune) bool { return r == ':' || r == ',' })
+	}
+	without := words(f.without)
+	return strings.Join(slices.DeleteFunc(words(f.says), func(w string) bool { return slices.Contains(without, w) }), ",")
 }
 
 // fields are all of them.
@@ -97,19 +107,25 @@ func (c *search) known() []field {
 	}
 	c.asked = true
 	var known []field
+	var unknown []string
 	all, missing := fields(), make(map[string]bool)
-	for _, f := range all {
+	for i, f := range all {
 		switch knows, ok := c.knows(f); {
-		case !ok:
+		case !ok: // nor is it asked for the others
+			for _, f := range all[i:] {
+				unknown = append(unknown, f.name())
+			}
+			c.unknown = unknown
 			return nil
 		case knows:
 			known = append(known, f)
 		default:
 			missing[f.family] = true
+			unknown = append(unknown, f.name())
 		}
 	}
-	if c.fields = known; len(missing) == 1 {
-		c.fields = all
+	if c.fields, c.unknown = known, unknown; len(missing) == 1 {
+		c.fields, c.unknown = all, nil
 	}
 	return c.fields
 }

@@ -19,6 +19,7 @@ type Report struct {
 	Played   int      // scenarios
 	Results  []Result // one for each rule, in the order of [verdict.Rules]
 	Reached  []State  // what the scenarios brought about, in a fixed order
+	Unknown  []string // what a policy can say and the subject evidently has no word for, as it stands in a policy's text: none of it was tried
 	Problems []error  // what makes the report worthless: options that make no sense
 }
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,4 +55,28 @@ func TestReport(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), b.String())
+}
+
+// What a policy can say and the code has no word for is named, in the text and in
+// the JSON: it is not tried, and would pass for being kept.
+func TestWhatTheCodeHasNoWordForIsNamed(t *testing.T) {
+	code := explore.Func(func(e explore.Env) explore.Do { return plain(e, (*loop).wait) })
+	var o explore.Options
+	all := []string{
+		"const", "linear", "step=5s", "list,delays=2s/1s/3s", "factor=3",
+		"jitter=full", "jitter=equal", "jitter=-25%+50%", "jitter=decorrelated", "capped=after-jitter", "capped=exact",
+		"retry-after=larger", "retry-after=ignore", "max-retry-after=2s", "long-retry-after=drop", "long-retry-after=give-up", "long-retry-after=window",
+		"throttle-base=7s",
+	}
+	assert.Equal(t, all, explore.Unknown(code, o))
+	r := &explore.Report{Unknown: all}
+	assert.Contains(t, r.String(), "not applicable: policies with const, linear, step=5s, ")
+	var b strings.Builder
+	require.NoError(t, r.WriteJSON(&b))
+	assert.Contains(t, b.String(), "\"unknown\": [\n    \"const\",\n    \"linear\",")
+
+
+	assert.Empty(t, explore.Unknown(decorator(), o), "it has a word for everything")
+	o.Policies = []retry.Policy{retry.Default()}
+	assert.Empty(t, explore.Unknown(decorator(), o), "it is not asked for more than it has")
 }

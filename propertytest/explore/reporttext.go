@@ -35,6 +35,9 @@ func (r *Report) String() string {
 	for _, reason := range sortedKeys(reasons) {
 		fmt.Fprintf(&b, "not applicable: %s (%s)\n", strings.Join(reasons[reason], ", "), reason)
 	}
+	if words := r.NoWordFor(); words != "" {
+		fmt.Fprintln(&b, words)
+	}
 	if never := r.NeverReached(); len(never) > 0 {
 		fmt.Fprintf(&b, "never reached: %s\n", strings.Join(never, ", "))
 	}
@@ -75,6 +78,15 @@ func (r *Report) count(s Status) (n int) {
 	return n
 }
 
+// NoWordFor says in one line what policies can say and the subject has no word
+// for, "" if nothing.
+func (r *Report) NoWordFor() string {
+	if len(r.Unknown) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("not applicable: policies with %s (the subject has no word for that, so they were not tried)", strings.Join(r.Unknown, ", "))
+}
+
 // NeverReached returns the names of the states that no scenario brought about.
 func (r *Report) NeverReached() (names []string) {
 	for _, s := range r.Reached {
@@ -97,6 +109,7 @@ type reportJSON struct {
 	OK      bool         `json:"ok"`
 	Rules   []resultJSON `json:"rules"`
 	Reached []stateJSON  `json:"reached"`
+	Unknown []string     `json:"unknown"`
 	Errors  []string     `json:"problems,omitempty"`
 }
 
@@ -119,7 +132,7 @@ type stateJSON struct {
 // WriteJSON writes the report as JSON of the format [Schema], keys in a fixed
 // order; what is absent is null. The same report gives the same bytes.
 func (r *Report) WriteJSON(w io.Writer) error {
-	out := reportJSON{Schema: Schema, Subject: r.Subject, Ruleset: r.Ruleset, Seed: r.Seed, Played: r.Played, OK: r.OK(), Rules: []resultJSON{}, Reached: []stateJSON{}}
+	out := reportJSON{Schema: Schema, Subject: r.Subject, Ruleset: r.Ruleset, Seed: r.Seed, Played: r.Played, OK: r.OK(), Rules: []resultJSON{}, Reached: []stateJSON{}, Unknown: append([]string{}, r.Unknown...)}
 	for _, x := range r.Results {
 		j := resultJSON{ID: x.Rule.ID, Rule: x.Rule.Name, Area: x.Rule.Area, Status: x.Status}
 		if x.Reason != "" {
