@@ -54,33 +54,101 @@ func inside(t *testing.T, s explore.Subject, o explore.Options) {
 	out := os.Stdout
 	os.Stdout = os.Stderr
 	debug.SetMaxStack(8 << 20) // recursion without an end need not fill the memory first
+	var mu sync.Mutex
+	say := func(prefix, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(out, "%s%s\n", prefix, text)
+	}
 	watch := o.Watch
 	o.Watch = func(s *scripted.Script) {
-		fmt.Fprintf(out, "%s%s\n", playsPrefix, explore.OneLine(s))
+		say(playsPrefix, explore.OneLine(s))
 		if watch != nil {
 			watch(s)
 		}
 	}
+	stop := beating(func() { say(beatsPrefix, "") })
+	defer stop()
 	text, err := json.Marshal(judge(t, s, o))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(out, "%s%s\n", donePrefix, text)
+	say(donePrefix, string(text))
+}
+
+// beating gives a sign of life again and again, and at once, until it is stopped.
+func beating(beat func()) (stop func()) {
+	over, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(between)
+		defer ticker.Stop()
+		for {
+			beat()
+			select {
+			case <-ticker.C:
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() { close(over); <-stopped }
 }
 
 // What the lines between the two processes begin with.
 const (
 	playsPrefix = "retrykit plays "
+	beatsPrefix = "retrykit beats"
 	donePrefix  = "retrykit done "
 )
 
-// The real time that the process may take for nothing: to begin, and then from
-// one scenario to the next. What hangs is seen by a watchdog inside, after a
-// second, which can say where; this is for processes that cannot even do that.
+// What hangs is seen by a watchdog inside, after a second, which can say where.
+// The process is killed that cannot even do that: it gives a sign of life all
+// between, and has none, or begins no scenario, at so many looks in a row.
 const (
-	slowStart = 5 * time.Minute
-	patience  = 10 * time.Second
+	between  = 100 * time.Millisecond
+	lifeless = 12                              // looks
+	idle     = int(10 * time.Second / between) // the same
+	starting = int(5 * time.Minute / between)  // until the first sign of life
 )
+
+// vigil looks after a process. Only looks count that were taken in time: where the
+// one who looks is late, the machine is busy, and the other has had no time either.
+type vigil struct {
+	last     time.Time // look
+	alive    bool      // there was a sign of life
+	playing  bool      // a scenario was begun
+	lifeless int       // looks since the last sign of life
+	idle     int       // looks since the last scenario was begun
+}
+
+// hear notes a sign of life.
+func (v *vigil) hear(scenario bool) {
+	v.alive, v.lifeless = true, 0
+	if scenario {
+		v.playing, v.idle = true, 0
+	}
+}
+
+// look says what is wrong, "" if there is hope.
+func (v *vigil) look(now time.Time) string {
+	took := now.Sub(v.last)
+	v.last = now
+	if took < between/2 || took > 2*between {
+		return ""
+	}
+	v.lifeless++
+	v.idle++
+	switch {
+	case v.alive && v.lifeless >= lifeless:
+		return fmt.Sprintf("the process gave no sign of life for %v, and was killed", lifeless*between)
+	case v.playing && v.idle >= idle:
+		return fmt.Sprintf("no scenario ended for %v, and the process was killed", time.Duration(idle)*between)
+	case !v.alive && v.lifeless >= starting:
+		return fmt.Sprintf("the process did not begin within %v, and was killed", time.Duration(starting)*between)
+	}
+	return ""
+}
 
 // fromOutside runs the test in a process of its own, and returns what that says
 // or, if it comes to an end before, how.
@@ -119,6 +187,7 @@ type heard struct {
 	lines chan string
 	plays string // the scenario that was begun last
 	done  *conclusion
+	vigil vigil
 }
 
 func (h *heard) read(out io.Reader) {
@@ -135,11 +204,12 @@ func (h *heard) read(out io.Reader) {
 	}
 }
 
-// listen returns when nothing more comes, or nothing has come for too long and
-// the process has been killed.
-func (h *heard) listen(kill func()) (killed bool) {
-	timer := time.NewTimer(slowStart)
-	defer timer.Stop()
+// listen returns when nothing more comes, and why the process was killed, if it
+// was.
+func (h *heard) listen(kill func()) (killed string) {
+	h.vigil.last = time.Now()
+	ticker := time.NewTicker(between)
+	defer ticker.Stop()
 	for {
 		select {
 		case line, ok := <-h.lines:
@@ -147,17 +217,22 @@ func (h *heard) listen(kill func()) (killed bool) {
 				return killed
 			}
 			h.hear(line)
-			timer.Reset(patience)
-		case <-timer.C:
-			killed = true
-			kill()
+		case <-ticker.C:
+			if why := h.vigil.look(time.Now()); why != "" && killed == "" {
+				killed = why
+				kill()
+			}
 		}
 	}
 }
 
 func (h *heard) hear(line string) {
-	if script, ok := strings.CutPrefix(line, playsPrefix); ok {
+	script, plays := strings.CutPrefix(line, playsPrefix)
+	if plays {
 		h.plays = strings.TrimSuffix(script, "\n")
+	}
+	if plays || strings.HasPrefix(line, beatsPrefix) {
+		h.vigil.hear(plays)
 	}
 	if text, ok := strings.CutPrefix(line, donePrefix); ok {
 		var c conclusion
@@ -169,13 +244,13 @@ func (h *heard) hear(line string) {
 
 // crashed says what is known of a process that came to an end in the middle of
 // a scenario.
-func crashed(test string, o explore.Options, plays, said string, err error, killed bool) conclusion {
+func crashed(test string, o explore.Options, plays, said string, err error, killed string) conclusion {
 	name, what := "panicked", "the process ended: "+ending(err)
-	if killed {
-		name, what = "stuck", fmt.Sprintf("no scenario ended for %v, and the process was killed", patience)
+	if killed != "" {
+		name, what = "stuck", killed
 	}
 	last := lastWords(said)
-	if first, _, _ := strings.Cut(last, "\n"); first != "" && !killed {
+	if first, _, _ := strings.Cut(last, "\n"); first != "" && killed == "" {
 		what = first
 	}
 	rule, _ := verdict.Named(name)
