@@ -28,7 +28,8 @@ const isolated = "RETRYKIT_ISOLATED"
 // Isolate is [Run] in a process of its own, which it starts from the test binary
 // with the test that calls it. So it survives what no function can: a panic in a
 // goroutine that the code started, a stack that overflows, a fatal error of the
-// runtime, [os.Exit], and code that never lets go. Each is a verdict with the
+// runtime, [os.Exit], and code that never lets go, which it kills after about a
+// second without a sign of life. Each is a verdict with the
 // script that was being played and what the process said last.
 //
 // What the test does before it calls Isolate, it does in both processes. A test

@@ -75,7 +75,6 @@ func TestWhatTheCodeHasNoWordForIsNamed(t *testing.T) {
 	require.NoError(t, r.WriteJSON(&b))
 	assert.Contains(t, b.String(), "\"unknown\": [\n    \"const\",\n    \"linear\",")
 
-
 	assert.Empty(t, explore.Unknown(decorator(), o), "it has a word for everything")
 	o.Policies = []retry.Policy{retry.Default()}
 	assert.Empty(t, explore.Unknown(decorator(), o), "it is not asked for more than it has")
