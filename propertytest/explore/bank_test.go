@@ -133,7 +133,7 @@ func TestKills(t *testing.T) {
 	golden := strings.SplitAfter(string(text), "\n")
 	every := 1
 	if !*long {
-		every = 40
+		every = 80
 		t.Logf("every %dth of %d mutants; make kills tries all, and with ARGS=-update writes %s", every, len(bank), file)
 	}
 	lines := make([]string, len(bank))

@@ -12,6 +12,7 @@ import (
 	"github.com/retrykit/retrykit/fakeclock"
 	"github.com/retrykit/retrykit/propertytest/explore"
 	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/scripted"
 )
 
 // decorator is our own: it obeys any policy and lacks nothing.
@@ -46,13 +47,15 @@ func TestTheHorizonIsNoFault(t *testing.T) {
 // Code that polls its context comes to an end, where a wait of 35 years is asked
 // for too.
 func TestCodeThatPollsIsNoHungTest(t *testing.T) {
+	long, err := scripted.Parse("", "policy exp:base=306600h,cap=none,jitter=none,attempts=2; transient; ok")
+	require.NoError(t, err)
 	r := explore.Check(explore.Func(func(e explore.Env) explore.Do {
 		return plain(e, func(l *loop, ctx context.Context, d time.Duration) {
 			for end := e.Clock.Now().Add(d); e.Clock.Now().Before(end) && ctx.Err() == nil; {
 				e.Clock.Sleep(min(100*time.Millisecond, e.Clock.Until(end)))
 			}
 		})
-	}), explore.Options{Checks: -1, Clients: -1})
+	}), explore.Options{Policies: []retry.Policy{{MaxAttempts: 2, BaseDelay: time.Second}}, Scenarios: []*scripted.Script{long}, Checks: -1, Clients: -1})
 	assert.Equal(t, explore.Failed, r.Result("ignored-cancel").Status)
 	assert.Equal(t, explore.Passed, r.Result("over-wait").Status)
 	assert.Equal(t, explore.Passed, r.Result("early-retry").Status)

@@ -142,7 +142,7 @@ func recursive(e explore.Env) explore.Do {
 			if end := l.ended(ctx, wait, bare(err)); end != nil {
 				return end
 			}
-			l.wait(ctx, wait)
+			l.sleep(ctx, wait)
 			return from(n+1, bare(err))
 		}
 		return from(1, nil)
@@ -192,7 +192,7 @@ func ranging(e explore.Env) explore.Do {
 					if end = l.ended(ctx, wait, bare(err)); end != nil {
 						return
 					}
-					l.wait(ctx, wait)
+					l.sleep(ctx, wait)
 				}
 			}
 		}
@@ -235,7 +235,7 @@ func machine(e explore.Env) explore.Do {
 			}
 			return sleep
 		}
-		sleep = func() state { l.wait(ctx, wait); return attempt }
+		sleep = func() state { l.sleep(ctx, wait); return attempt }
 		for s := state(attempt); s != nil; {
 			s = s()
 		}
@@ -353,7 +353,7 @@ type optional struct {
 func withLimit(n int) option         { return func(o *optional) { o.limit = n } }
 func withClock(e explore.Env) option { return func(o *optional) { o.env = e } }
 func newOptional(opts ...option) explore.Do {
-	o := &optional{sleep: (*loop).wait}
+	o := &optional{sleep: (*loop).sleep}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -363,7 +363,7 @@ func newOptional(opts ...option) explore.Do {
 
 // wrapping says how many attempts it made, around the last error.
 func wrapping(e explore.Env) explore.Do {
-	inner := plain(e, (*loop).wait)
+	inner := plain(e, (*loop).sleep)
 	return func(ctx context.Context, op func(context.Context) error) error {
 		n := 0
 		err := inner(ctx, func(ctx context.Context) error { n++; return op(ctx) })
@@ -390,7 +390,7 @@ func (blind) Deadline() (time.Time, bool) { return time.Time{}, false }
 // unseeded draws from the process's own generator.
 func unseeded(e explore.Env) explore.Do {
 	e.Seed, e.Client = rand.Uint64(), rand.Uint64()
-	return plain(e, (*loop).wait)
+	return plain(e, (*loop).sleep)
 }
 
 // copying copies requests by way of JSON.
@@ -481,7 +481,7 @@ func correct() []implementation {
 		{name: "unseeded", subject: explore.Func(unseeded), lacks: []verdict.Feature{verdict.Seeded}},
 		{name: "requests copied by JSON", subject: explore.Model(func(e explore.Env, inner retry.CompletionModel) retry.CompletionModel {
 			e.Policy.AttemptTimeout = 0 // its context would end with the opening
-			return &copying{inner, plain(e, (*loop).wait)}
+			return &copying{inner, plain(e, (*loop).sleep)}
 		}), only: []retry.Policy{retry.Default(), {MaxAttempts: 5, BaseDelay: time.Second, MaxDelay: 4 * time.Second}}},
 		{name: "retry.Do", subject: explore.Func(ourLoop)},
 		{name: "Policy.Decide as a delay function", subject: explore.Delay(ourDelays)},

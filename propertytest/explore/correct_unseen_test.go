@@ -218,7 +218,7 @@ func tabled(e explore.Env) explore.Do {
 			},
 			waiting: func() int {
 				e.Notify(n, bare(failed), wait)
-				l.wait(ctx, wait)
+				l.sleep(ctx, wait)
 				return elapsed
 			},
 		}
@@ -546,7 +546,7 @@ func scheduled(e explore.Env) explore.Do {
 		for {
 			next := heap.Pop(a).(entry)
 			if next.kind == attempt {
-				l.wait(ctx, e.Clock.Until(next.at))
+				l.sleep(ctx, e.Clock.Until(next.at))
 			}
 			switch end := next.do(); end {
 			case nil:

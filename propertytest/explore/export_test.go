@@ -22,6 +22,9 @@ func Kills(s Subject, o Options, rule string, seeds ...uint64) []*Failure {
 	}
 	parts := func(drawn bool) func(c *search) {
 		return func(c *search) {
+			if !drawn {
+				c.smallest()
+			}
 			for _, p := range c.parts() {
 				if p.drawn == drawn && !c.over && c.tells(p) {
 					p.run()
@@ -44,6 +47,28 @@ func Kills(s Subject, o Options, rule string, seeds ...uint64) []*Failure {
 		}
 	}
 	return found
+}
+
+// smallest tries the smallest of the worlds that the parts of a search are made
+// of, which show most faults.
+func (c *search) smallest() {
+	for _, p := range []part{
+		{run: func() { c.small(1, func(s *scripted.Script, _ int) { c.try(s) }) }, calls: true},
+		{run: func() { c.small(1, c.cut) }, calls: true},
+		{run: func() { c.small(1, c.edge) }, calls: true},
+		{run: func() {
+			for _, f := range c.known() {
+				c.try(tells(f.says))
+				c.try(&scripted.Script{Policy: &f.says, Turns: []scripted.Turn{{Answer: scripted.Transient{}, Repeat: 3}, {Answer: scripted.Stream{}}}})
+			}
+		}, calls: true},
+		{run: c.long, calls: true},
+		{run: c.shared, calls: true, shows: []string{"shared-state"}},
+	} {
+		if !c.over && c.tells(p) {
+			p.run()
+		}
+	}
 }
 
 // Fired returns the rules that a quick search finds violated, in their order:

@@ -58,7 +58,7 @@ func TestJitterOfLaterWaits(t *testing.T) {
 			return doubled(p, max(n, 1))
 		}, explore.Failed},
 	} {
-		r := explore.Check(fullJitter(tt.window), explore.Options{Policies: []retry.Policy{p}, Checks: 1})
+		r := explore.Check(fullJitter(tt.window), explore.Options{Policies: []retry.Policy{p}, Checks: 1, Clients: 1500})
 		assert.Equal(t, tt.want, r.Result("biased-jitter").Status, name)
 	}
 }
