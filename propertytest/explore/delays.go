@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,23 @@ func (c *search) delays() {
 			}
 		}
 	})
+	c.delaysUnder(policies)
+	c.delaysDrawn()
+}
+
+// delaysDrawn asks under policies that are drawn, for no more than bounds: code
+// that counts in a unit of its own is wrong between two of them.
+func (c *search) delaysDrawn() {
+	clients := c.options.Clients
+	defer func() { c.options.Clients = clients }()
+	c.options.Clients = -1
+	var policies []retry.Policy
+	for n := range min(c.options.Checks, 100) {
+		d := drawer{Rand: rand.New(rand.NewPCG(c.options.Seed, uint64(n)))}
+		p := d.policy(nil)
+		p.MaxAttempts = 40
+		policies = append(policies, p)
+	}
 	c.delaysUnder(policies)
 }
 

@@ -180,8 +180,9 @@ func marathons(given []retry.Policy) (out []*scripted.Script) {
 }
 
 // cuts yields the script with the caller's context ending at each moment that
-// matters: before the call, in each attempt that takes time, in each wait, and
-// by a deadline that leaves no time for a wait. starts and ends are those of
+// matters: before the call, in each attempt that takes time, in each wait, with
+// and without a deadline later on, and by a deadline that leaves no time for a
+// wait. starts and ends are those of
 // the attempts of a run that was left alone; moments before the attempt of index
 // from are left out.
 func cuts(s *scripted.Script, starts, ends []time.Duration, from int) iter.Seq[*scripted.Script] {
@@ -195,6 +196,11 @@ func cuts(s *scripted.Script, starts, ends []time.Duration, from int) iter.Seq[*
 			c := *s
 			c.TotalTimeout = at
 			return at <= 0 || yield(&c)
+		}
+		both := func(at, deadline time.Duration) bool { // the deadline leaves time, and says nothing of the cancelling
+			c := *s
+			c.Cancel, c.TotalTimeout = &at, deadline
+			return yield(&c)
 		}
 		if from == 0 && !cancel(0) {
 			return
@@ -214,7 +220,7 @@ func cuts(s *scripted.Script, starts, ends []time.Duration, from int) iter.Seq[*
 				continue
 			}
 			middle := end + wait/2 | 1
-			if !cancel(middle) || !bound(middle) || !cancel(end+1) || !bound(starts[i+1]+1) || !bound(starts[i+1]) || !bound(starts[i+1]-1) {
+			if !cancel(middle) || !both(middle, plus(starts[i+1], 10_000*time.Hour)) || !bound(middle) || !cancel(end+1) || !bound(starts[i+1]+1) || !bound(starts[i+1]) || !bound(starts[i+1]-1) {
 				return
 			}
 		}
