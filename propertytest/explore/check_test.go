@@ -60,6 +60,12 @@ func TestCodeThatPollsIsNoHungTest(t *testing.T) {
 	assert.Equal(t, explore.Passed, r.Result("over-wait").Status)
 	assert.Equal(t, explore.Passed, r.Result("early-retry").Status)
 	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
+}
+
+func TestAReportNamesWhatTheSubjectHasNoWordFor(t *testing.T) {
+	t.Parallel()
+	r := explore.Check(explore.Func(sleeping), explore.Options{Checks: -1, Clients: -1})
+	require.NoError(t, r.Err())
 	assert.Contains(t, r.Unknown, "jitter=full")
 }
 
