@@ -57,11 +57,13 @@ func (a *altered) Close() error {
 	return a.close(a)
 }
 
-// What reaches the caller.
+// receives adds a mutant of which the caller receives something else than was sent.
+func receives(name, want, says string, recv func(a *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error)) {
+	unseenStream(name, want, says, func(_ context.Context, s retry.Stream) retry.Stream { return &altered{Stream: s, recv: recv} })
+}
+
+// What chunks reach the caller.
 func init() {
-	receives := func(name, want, says string, recv func(a *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error)) {
-		unseenStream(name, want, says, func(_ context.Context, s retry.Stream) retry.Stream { return &altered{Stream: s, recv: recv} })
-	}
 	receives("third-chunk-dropped", "lost-chunk", "drops the third chunk", func(a *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error) {
 		if a.n == 3 && err == nil {
 			return a.Recv()
@@ -112,6 +114,10 @@ func init() {
 		a.held = append(a.held, received{next, err})
 		return chunk, nil
 	})
+}
+
+// What ends reach the caller, and what is left of a stream.
+func init() {
 	receives("permanent-error-swallowed", "accepted-truncation", "ends a stream that broke off for good as if it were whole", func(_ *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error) {
 		if err != nil && err != io.EOF && !retry.Classify(err).IsTransient() {
 			return nil, io.EOF
