@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,7 +83,22 @@ func replay(t *testing.T, session string) string {
 			continue
 		}
 		require.Equal(t, []string{"go", "run", "./cmd/retrysim"}, words[:3])
-		run(words[3:], strings.NewReader(""), &out, &out)
+		lines := -1
+		if n := len(words) - 3; words[n] == "|" && words[n+1] == "head" {
+			var err error
+			lines, err = strconv.Atoi(strings.TrimPrefix(words[n+2], "-"))
+			require.NoError(t, err)
+			words = words[:n]
+		}
+		var all bytes.Buffer
+		run(words[3:], strings.NewReader(""), &all, &all)
+		for i := 0; i != lines; i++ {
+			line, err := all.ReadString('\n')
+			out.WriteString(line)
+			if err != nil {
+				break
+			}
+		}
 	}
 	return out.String()
 }

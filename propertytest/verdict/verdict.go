@@ -12,6 +12,8 @@
 // Some rules are about many calls, such as those on jitter; [Check] leaves them
 // to package explore, and they stand in the same table for their names and
 // explanations.
+//
+// All functions are pure and safe for concurrent use.
 package verdict
 
 import (

@@ -49,7 +49,9 @@ var parsers = map[string]func([]byte) (Import, error){
 // Names returns the names of the dialects, in alphabetical order.
 func Names() []string { return slices.Sorted(maps.Keys(parsers)) }
 
-// Parse reads a policy in the named dialect.
+// Parse reads a policy in the dialect of that name, one of [Names]. On an error,
+// which names the key and what it wants, the import is zero; a policy that is
+// returned is valid.
 func Parse(name string, text []byte) (Import, error) {
 	parse, ok := parsers[name]
 	if !ok {

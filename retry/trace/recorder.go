@@ -11,9 +11,10 @@ import (
 	"github.com/retrykit/retrykit/retry"
 )
 
-// Recorder is a [retry.Observer] that keeps what it is told as a [Trace]. It
-// is safe for concurrent use; the events of concurrent calls are kept in the
-// order they arrive.
+// Recorder is a [retry.Observer] that keeps what it is told as a [Trace]. Make
+// one with [NewRecorder] or [NewWriter]: the zero Recorder has no clock. It is
+// safe for concurrent use; the events of concurrent calls are kept in the order
+// they arrive.
 type Recorder struct {
 	// ErrorText says what a trace keeps of an error. nil keeps only its Go
 	// type, because the text of an error may quote a prompt or a key. Set it
