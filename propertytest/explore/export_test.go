@@ -1,7 +1,12 @@
 package explore
 
 import (
+	"math/rand/v2"
+	"time"
+
 	"github.com/retrykit/retrykit/propertytest/verdict"
+	"github.com/retrykit/retrykit/retry"
+	"github.com/retrykit/retrykit/retry/trace"
 	"github.com/retrykit/retrykit/scripted"
 )
 
@@ -103,3 +108,32 @@ func Unknown(s Subject, o Options) []string {
 	c.known()
 	return c.unknown
 }
+
+// Oracle says what is wrong with a run, as the search asks it.
+var Oracle = oracle
+
+// Window returns the bounds of the wait after the n-th attempt.
+func Window(p retry.Policy, n int, a scripted.Answer, previous time.Duration) (low, high time.Duration, givesUp bool) {
+	return window(p, n, a, nil, previous)
+}
+
+// Drawn returns the n-th scenario of a seed, and what becomes of it when its
+// caller's context ends and when the time for all attempts is limited, which
+// depends on the run of the first.
+func Drawn(seed, n uint64, play func(*scripted.Script) trace.Trace) (s, cut, edge *scripted.Script) {
+	d := drawer{rand.New(rand.NewPCG(seed, n)), true, true}
+	s = d.script(d.varying(seed, n).vary(d.policy(nil), fields()))
+	events := play(s)
+	return s, d.cut(s, events), d.edge(s, events)
+}
+
+// FieldNames are the names of what a policy can say and plain code has no word for.
+func FieldNames() (names []string) {
+	for _, f := range fields() {
+		names = append(names, f.name())
+	}
+	return names
+}
+
+// Moments returns when the attempts of a run began and ended.
+var Moments = moments
