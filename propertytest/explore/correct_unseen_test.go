@@ -664,7 +664,7 @@ func spreader(e explore.Env) explore.Do {
 		return time.Duration(words.Int64N(int64(d) + 1))
 	}
 	return func(ctx context.Context, op func(context.Context) error) error {
-		l, sleep, ceiling := newLoop(e), p.BaseDelay, p.BaseDelay
+		l, sleep := newLoop(e), p.BaseDelay
 		if end := l.ended(ctx, -1, nil); end != nil {
 			return end
 		}
@@ -674,7 +674,7 @@ func spreader(e explore.Env) explore.Do {
 			if err == nil || n >= p.MaxAttempts || !class.IsTransient() {
 				return err
 			}
-			ceiling = min(p.BaseDelay*time.Duration(int64(1)<<(n-1)), p.MaxDelay)
+			ceiling := min(p.BaseDelay*time.Duration(int64(1)<<(n-1)), p.MaxDelay)
 			switch p.Jitter {
 			case retry.JitterFull:
 				sleep = upTo(ceiling)
