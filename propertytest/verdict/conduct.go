@@ -69,6 +69,7 @@ func wrongNotice(c *call) (out []Finding) {
 		case e == nil && waited:
 			out = append(out, finding(a, "the retry after attempt %d was not announced, and others were", a.number))
 		case e == nil:
+		case !came && c.end == nil: // nobody saw whether it came
 		case !came && !may:
 			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("a retry after attempt %d was announced, and none followed", a.number)})
 		case waited && *e.Wait != gap:

@@ -123,6 +123,8 @@ func TestWhatTheRulesSay(t *testing.T) {
 		{"announced twice, with another wait", strict(limited), attempt(1, "0s", "failed", fails) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) +
 			event("0s", 1, "notice", `"wait_ns":2000000000,"error":"503"`) + attempt(2, "1s", "opened", ""),
 			"wrong-notice: the retry after attempt 1 was announced twice\nwrong-notice: a wait of 2s after attempt 1 was announced, and it was 1s"},
+		{"announced, and then stuck", strict(limited), attempt(1, "0s", "failed", fails) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) +
+			event("0s", 1, "stuck", `"error":"blocked"`), "stuck: blocked"},
 		{"one of two announced", strict(limited), attempt(1, "0s", "failed", fails) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) + attempt(2, "1s", "failed", fails) + attempt(3, "3s", "opened", ""),
 			"wrong-notice: the retry after attempt 2 was not announced, and others were"},
 		{"announced with another failure", strict(limited), attempt(1, "0s", "failed", fails) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"502"`) + attempt(2, "1s", "opened", ""),
