@@ -67,9 +67,9 @@ func TestAProcessThatLivesHasMoreTime(t *testing.T) {
 			go func() {
 				defer close(h.lines)
 				for range 30 * time.Second / between {
+					h.lines <- beatsPrefix + "\n" // which is read until the end
 					select {
-					case h.lines <- beatsPrefix + "\n":
-						time.Sleep(between)
+					case <-time.After(between):
 					case <-over:
 						return
 					}
