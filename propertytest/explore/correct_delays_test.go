@@ -43,7 +43,7 @@ func listedDelay(e explore.Env) func(int) time.Duration {
 	if e.Policy.BaseDelay > 0 {
 		list = append(list, math.MaxInt64)
 	}
-	if limit := e.Policy.MaxDelay; limit > 0 {
+	if limit := e.Policy.MaxDelay; limit > 0 && e.Policy.BaseDelay > 0 {
 		list = append(list[:sort.Search(len(list), func(i int) bool { return list[i] >= limit })], limit)
 	}
 	words := rand.New(e.Source())
