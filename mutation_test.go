@@ -126,8 +126,12 @@ func (p mutatedPackage) run(t *testing.T, lives map[string]bool) {
 			mu.Unlock()
 			r := result{passed: true}
 			if m.constant {
-				_, err := testWith(t, m.file, m.text, true, "")
-				r.passed = err == nil
+				for _, properties := range []bool{false, true} { // the former compile faster
+					if r.passed {
+						_, err := testWith(t, m.file, m.text, properties, "")
+						r.passed = err == nil
+					}
+				}
 			} else {
 				if first != "" {
 					r = p.test(t, binary, m.number, "^("+first+")$", cpu, patience)

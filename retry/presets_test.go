@@ -79,6 +79,17 @@ func TestPresetsAreNamedInOrder(t *testing.T) {
 	assert.True(t, slices.IsSortedFunc(names[1:], strings.Compare))
 }
 
+func TestPresetsHaveTheCapsOfTheirOriginals(t *testing.T) {
+	const s = time.Second
+	caps := map[string]time.Duration{
+		"default": 30 * s, "anthropic": 8 * s, "aws": 20 * s, "aws-legacy": 20 * s, "azure": 60 * s, "cenkalti": 60 * s,
+		"envoy": 250 * time.Millisecond, "gax": 30 * s, "grpc": s, "openai": 8 * s, "stepfunctions": 0, "temporal": 100 * s,
+	}
+	for _, preset := range retry.Presets() {
+		assert.Equal(t, caps[preset.Name], preset.Policy.MaxDelay, preset.Name)
+	}
+}
+
 func TestPresetsHeedARetryAfterAsTheirOriginals(t *testing.T) {
 	const s = time.Second
 	tests := []struct {
@@ -89,6 +100,7 @@ func TestPresetsHeedARetryAfterAsTheirOriginals(t *testing.T) {
 		{"openai", 120 * s, retry.Decision{Reason: retry.RetryAfter, Wait: 120 * s}},
 		{"openai", 121 * s, retry.Decision{Reason: retry.LongRetryAfter}},
 		{"anthropic", time.Hour, retry.Decision{Reason: retry.RetryAfter, Wait: time.Hour}},
+		{"azure", 60 * s, retry.Decision{Reason: retry.RetryAfter, Wait: 60 * s}},
 		{"azure", 61 * s, retry.Decision{Reason: retry.LongRetryAfter}},
 		{"grpc", 7 * s, retry.Decision{Reason: retry.RetryAfter, Wait: 7 * s}},
 		{"aws", time.Hour, retry.Decision{Reason: retry.RetryAfter, Wait: 5 * s}}, // the backoff's word is 0
