@@ -79,7 +79,7 @@ func TestPresetsAreNamedInOrder(t *testing.T) {
 	assert.True(t, slices.IsSortedFunc(names[1:], strings.Compare))
 }
 
-func TestPresetsHaveTheCapsOfTheirOriginals(t *testing.T) {
+func TestPresetsHaveTheBoundsOfTheirOriginals(t *testing.T) {
 	const s = time.Second
 	caps := map[string]time.Duration{
 		"default": 30 * s, "anthropic": 8 * s, "aws": 20 * s, "aws-legacy": 20 * s, "azure": 60 * s, "cenkalti": 60 * s,
@@ -87,6 +87,9 @@ func TestPresetsHaveTheCapsOfTheirOriginals(t *testing.T) {
 	}
 	for _, preset := range retry.Presets() {
 		assert.Equal(t, caps[preset.Name], preset.Policy.MaxDelay, preset.Name)
+		if preset.Name == "grpc" { // maxTokens 10, tokenRatio 0.1
+			assert.Equal(t, retry.Budget{Capacity: 10_000, PerSuccess: 100, PerFailure: 1000, Above: 5000}, preset.Budget)
+		}
 	}
 }
 
