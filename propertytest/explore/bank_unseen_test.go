@@ -616,10 +616,9 @@ func init() {
 		s.kept["longest"] = max(most, s.plainBackoff(n))
 		return s.plainBackoff(n)
 	}})
-	unseenLoop("notice/of-a-wait-without-jitter", "wrong-notice", "announces the delay before its jitter", seams{notify: func(s *seen, d time.Duration) {
-		if asked, ok := s.hinted(); ok {
-			d = asked
-		} else {
+	unseenLoop("notice/of-a-wait-without-jitter", "wrong-notice", "announces the delay before its jitter", seams{notify: func(s *seen, _ time.Duration) {
+		d, asked := s.hinted()
+		if !asked {
 			d = s.plainBackoff(s.n)
 		}
 		s.Notify(s.n, s.last(), d)
