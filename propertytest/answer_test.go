@@ -9,7 +9,7 @@ import (
 )
 
 // Code that waits at once for an answer and for the end of its context may take
-// either where both are there: that is no fault.
+// either where both are there: that is no fault, on a clock and without one.
 func TestARaceBetweenAnAnswerAndTheContextIsNoFault(t *testing.T) {
 	race := func(ctx context.Context, op func(context.Context) error, _ int) error {
 		ended, answer := make(chan error), make(chan error, 1)
@@ -27,5 +27,8 @@ func TestARaceBetweenAnAnswerAndTheContextIsNoFault(t *testing.T) {
 	}
 	o := plain
 	o.Checks = -1
-	propertytest.Run(t, explore.Clockless(retrier{call: race, wait: onPackageTime}.do), o)
+	t.Run("on a clock", func(t *testing.T) { propertytest.Run(t, explore.Func(retrier{call: race}.do), o) })
+	t.Run("without", func(t *testing.T) {
+		propertytest.Run(t, explore.Clockless(retrier{call: race, wait: onPackageTime}.do), o)
+	})
 }

@@ -62,6 +62,8 @@ type caller struct {
 	endless  bool    // there were too many attempts
 	derived  []derived
 	cancel   func() // ends its context as the scenario says, once
+	// goroutine is where the call was made, if its context may end by cancel.
+	goroutine string
 }
 
 // Play plays a scenario, which must have a policy, against a new subject and
@@ -337,6 +339,7 @@ func (p *playing) enter(c *caller) (release func()) {
 	}
 	p.add(c, begin)
 	if p.script.Cancel != nil {
+		c.goroutine = goroutine()
 		var once sync.Once
 		c.cancel = func() {
 			once.Do(func() {
