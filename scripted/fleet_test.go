@@ -146,7 +146,8 @@ func TestFleetMistakes(t *testing.T) {
 		{`fleet for=10m; clients "a" {`, "", "the script ends in the clients of line 1"},
 		{`fleet for=10m; clients "" {}`, `""`, "an empty name is none: leave it out"},
 		{`fleet for=10m; clients "a" {}; clients "a" {}`, `"a"`, `clients "a" stand already in line 1`},
-		{`fleet "x" for=10m`, `"`, `fleet has no "" (known: for, every)`},
+		{`fleet "x" for=10m`, `"x"`, `fleet takes no text, only name=value (known: for, every)`},
+		{`fleet =10m`, `=10m`, `fleet takes no text, only name=value (known: for, every)`},
 		{"fleet for=10m; server failure=-5", "-5", "bad value for failure (such as failure=1%)"},
 		{"fleet for=10m; server failure=x", "x", "bad value for failure (such as failure=1%)"},
 		{"fleet for=10m; server failure=1", "1", "did you mean 1%?"},
@@ -155,6 +156,7 @@ func TestFleetMistakes(t *testing.T) {
 		{"fleet for=10m; over", "", "which policy? such as: over exp:base=1s"},
 		{"fleet for=10m; clients { xyzzyq }", "xyzzyq", "clients (known: arrive, policy, over, timeout, pace, accept, tokens, budget, breaker, throttle, expect)"},
 		{"fleet for=10m; at 1s xyzzyq", "xyzzyq", `"xyzzyq" (known: policy, retries, shed, queue, scale, ramp, budget, breaker, throttle)`},
+		{"fleet for=10m; xyzzyq", "xyzzyq", `unknown word "xyzzyq" (known: at, fleet, `},
 		{"fleet for=10m; rampp", "rampp", `unknown word "rampp" (known: `}, // ramp goes with at
 		{"fleet for=10m; budgt aws", "budgt", `did you mean "budget"?`},
 		{"fleet for=10m\nbudget aws\nclients nn=1 {\nbudget aws\n}", "nn", `clients has no "nn"`},

@@ -190,7 +190,9 @@ func (p *parser) statement() bool {
 		}
 	}
 	known := statements
-	if _, ok := Nearest(word, statements); !ok {
+	if len(p.script.Decls) > 0 {
+		known = fleetWords()
+	} else if _, ok := Nearest(word, statements); !ok {
 		if near, ok := Nearest(word, fleetWords()); ok {
 			known = []string{near}
 		}

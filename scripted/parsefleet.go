@@ -153,7 +153,10 @@ func (p *parser) args(d *Decl, f form) bool {
 		if p.pos == begin {
 			return p.fail(begin, p.oddLen(), fmt.Sprintf("a value is name=value, and not %s", p.odd()))
 		}
-		i := slices.IndexFunc(f.args, func(a argForm) bool { return a.key == key && key != "" })
+		if key == "" {
+			return p.fail(begin, p.pos-begin, fmt.Sprintf("%s takes no text, only name=value%s", f.title(), suggest(key, f.keys())))
+		}
+		i := slices.IndexFunc(f.args, func(a argForm) bool { return a.key == key })
 		if i < 0 {
 			return p.fail(begin, max(len(key), 1), fmt.Sprintf("%s has no %q%s", f.title(), key, suggest(key, f.keys())))
 		}

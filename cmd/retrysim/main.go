@@ -91,7 +91,7 @@ func runContext(ctx context.Context, args []string, in io.Reader, out, msg io.Wr
 		return exitInterrupted
 	}
 	// Who calls the command need not know which package an error is from.
-	fmt.Fprintf(msg, "retrysim: %s\n", strings.ReplaceAll(err.Error(), "simulate: ", ""))
+	fmt.Fprintf(msg, "retrysim: %s\n", strings.ReplaceAll(firstErrors(err), "simulate: ", ""))
 	if errors.As(err, new(ioError)) {
 		return exitIO
 	}
@@ -246,6 +246,18 @@ func explainArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return err
 	}
+}
+
+// firstErrors is the text of an error, of a script's mistakes the first few: who
+// runs a file that is no script at all need not see a screen for each line.
+func firstErrors(err error) string {
+	const few = 10
+	var all scripted.SyntaxErrors
+	if !errors.As(err, &all) || len(all) <= few {
+		return err.Error()
+	}
+	first := fmt.Sprintf("%v\nthere are more mistakes: retrysim check shows them all", all[:few])
+	return strings.Replace(err.Error(), all.Error(), first, 1)
 }
 
 // unknownCommand says which command was meant.

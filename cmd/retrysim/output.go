@@ -224,7 +224,11 @@ func oneOf(what, value string, known []string) (string, error) {
 	if slices.Contains(known, value) {
 		return value, nil
 	}
-	if near, ok := scripted.Nearest(value, known); ok {
+	near, ok := scripted.Nearest(value, known)
+	if i := slices.IndexFunc(known, func(k string) bool { return value != "" && strings.HasPrefix(k, value) }); !ok && i >= 0 {
+		near, ok = known[i], true
+	}
+	if ok {
 		return "", fmt.Errorf("%s: unknown value %q (did you mean %s?)", what, value, near)
 	}
 	return "", fmt.Errorf("%s: unknown value %q (known: %s)", what, value, strings.Join(known, ", "))
