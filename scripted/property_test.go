@@ -471,7 +471,9 @@ func TestPlayingAgainstTheDumbPlayer(t *testing.T) {
 			}
 		}
 	})
-	assert.Len(t, seen, 3, "every outcome came up")
+	if !testing.Short() { // few cases need not hold every outcome
+		assert.Len(t, seen, 3, "every outcome came up")
+	}
 }
 
 func FuzzParse(f *testing.F) {

@@ -190,7 +190,9 @@ func TestPlayAgainstTheOracle(t *testing.T) {
 		require.Equal(t, elapsed, run.Elapsed)
 		seen[outcome] = true
 	})
-	assert.Len(t, seen, 4, "every outcome came up")
+	if !testing.Short() { // few cases need not hold every outcome
+		assert.Len(t, seen, 4, "every outcome came up")
+	}
 }
 
 // plays is what a turn does, for the dumb reading of whole scenarios.
