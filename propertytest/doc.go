@@ -55,6 +55,7 @@
 //
 // The one labelled "expected" shows what the contract makes of the script, and
 // "more" explains the rule, with code that has the fault and code that has not.
+// Where what was seen may be a choice, "unless" says how the options declare it.
 //
 // # Code that does not come back
 //

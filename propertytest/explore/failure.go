@@ -9,8 +9,8 @@ import (
 )
 
 // String tells all that is known of a failure: the rule and what broke it, the
-// scenario, what happened with the moment marked that shows it, and the
-// commands that say more.
+// scenario, what happened with the moment marked that shows it, how to declare it
+// if it is meant, and the commands that say more.
 func (f *Failure) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%s (%s): %s\n", f.Rule.Area, f.Rule.Name, f.Rule.ID, f.What)
@@ -34,6 +34,9 @@ func (f *Failure) String() string {
 	}
 	if f.Script != nil {
 		line("expected", "retrysim run --script "+quote(OneLine(f.Script))+"    # what the contract expects")
+	}
+	if f.choice != "" {
+		line("unless", "it is meant, and explore.Options say so: "+f.choice)
 	}
 	line("more", "retrysim explain "+f.Rule.Name)
 	return b.String()

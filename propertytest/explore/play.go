@@ -452,12 +452,23 @@ func (p *playing) contexts(c *caller) {
 func (p *playing) leaks(clock *fakeclock.Clock) {
 	for _, w := range clock.Pending() {
 		if w.Owner != "suite" {
-			p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("a %v until %v is left", w.Kind, w.Until) + p.left()})
+			p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("%s until %v is left", armed(w.Kind), w.Until) + p.left()})
 		}
 	}
 	if n := p.inner.Open(); n > 0 {
 		p.add(p.calls[len(p.calls)-1], trace.Event{Kind: trace.Leaked, Error: fmt.Sprintf("%d streams are open", n) + p.left()})
 	}
+}
+
+// armed says in words what is armed on a clock.
+func armed(k fakeclock.Kind) string {
+	switch k {
+	case fakeclock.KindAfter:
+		return "a channel of After"
+	case fakeclock.KindAfterFunc:
+		return "a function of AfterFunc"
+	}
+	return "a " + k.String()
 }
 
 // left says what the caller did who did not read to the end.

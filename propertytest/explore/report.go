@@ -54,7 +54,8 @@ type Failure struct {
 	From   int              // turns that it had before it was shrunk
 	Trace  trace.Trace
 
-	leaves int // as in Subject
+	leaves int    // as in Subject
+	choice string // how the options would say that it is meant; "" if nothing can
 }
 
 // State is something that scenarios may bring about, and whether they did. A
@@ -133,6 +134,7 @@ func (o Options) result(s Subject, rule verdict.Rule, f *Failure) Result {
 		r.Status = Notice
 	default:
 		r.Status = Failed
+		f.choice = o.choice(f)
 	}
 	return r
 }
