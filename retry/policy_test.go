@@ -219,6 +219,7 @@ func TestParsePolicyOnItsBounds(t *testing.T) {
 		"exp:base=1s,cap=none,factor=1,jitter=none":             {MaxAttempts: 1, BaseDelay: time.Second, Multiplier: 1, Jitter: retry.JitterNone},
 		"exp:base=1s,cap=none,factor=1000,jitter=none":          {MaxAttempts: 1, BaseDelay: time.Second, Multiplier: retry.MaxMultiplier, Jitter: retry.JitterNone},
 		"exp:base=1s,cap=none,capped=before-jitter,jitter=none": {MaxAttempts: 1, BaseDelay: time.Second, Jitter: retry.JitterNone},
+		"exp:base=1s,cap=none,jitter=-100%+100%":                {MaxAttempts: 1, BaseDelay: time.Second, Jitter: retry.JitterBetween(1000, 1000)},
 	} {
 		p, err := retry.ParsePolicy(text)
 		require.NoError(t, err)

@@ -118,6 +118,7 @@ func TestFleetMistakes(t *testing.T) {
 		{"fleet for=10m for=1s", "for", `repeated "for"`},
 		{"fleet for=10m; fleet for=10m", "fleet", "there is already a fleet in line 1"},
 		{"fleet for=10m; arive poisson rate=1/s", "arive", `unknown word "arive" (did you mean "arrive"?)`},
+		{"arive poisson rate=1/s", "arive", `unknown word "arive" (did you mean "arrive"?)`}, // the first word tells of a fleet
 		{"fleet for=10m; arrive poison rate=1/s", "poison", `unknown kind of arrive "poison" (did you mean "poisson"?)`},
 		{"fleet for=10m; arrive rate=1/s", "", "which arrive? (known: poisson, uniform, burst, closed, recording, sessions)"},
 		{"fleet for=10m; arrive poisson rate=1", "1", "bad value for rate (such as rate=280/s"},
