@@ -4,7 +4,7 @@
 # make vuln    known vulnerabilities in what is linked, by govulncheck; asks vuln.go.dev
 # make contract  break each rule of the contract and see a test name it; a minute
 # make coverage  95 % of the statements of retry, scripted and fakeclock, and the rest by name
-# make mutants  each operator of retry and scripted changed, and whether a test sees it, beside testdata/survivors.txt; half an hour (MUTATE='retry/decide.go' for one file)
+# make mutants  each operator of retry and scripted changed, and whether a test sees it, beside testdata/survivors.txt; a quarter of an hour (MUTATE='retry/decide.go' for one file)
 # make fuzz    every fuzz target, a minute each (FUZZTIME=10m for longer)
 # make bank    every mutant of the conformance suite, on five seeds: under a minute
 # make kills   which rules each mutant violates, beside testdata/kills.txt: a minute or two
