@@ -287,6 +287,7 @@ func (b *httpBubble) events(run *httpRun, got httpResult, at time.Duration, open
 	case got.asleep:
 		run.add(trace.Stuck, at, fmt.Sprintf("the call had not returned after %d years, and virtual time ends after 262\n%s", lifetime/(365*24*time.Hour), b.goroutines()))
 	default:
+		b.suite.reads = run.received(got, at) || b.suite.reads
 		run.trace = append(run.trace, trace.Event{At: at, Call: 1, Attempt: got.attempts, Kind: trace.End, Error: errorText(got.err)})
 		if b.scenario.stalls && at >= deadline && last == 1 {
 			run.add(trace.Stuck, at, "the body of a refusal never ended, and only the caller's deadline ended the attempt")

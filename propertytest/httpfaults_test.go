@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,22 +35,32 @@ func (e *refused) Error() string { return "refused" }
 
 func (c careful) call(ctx context.Context, client *http.Client, url string) (string, error) {
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	body := chatBody
+	body, said := chatBody, ""
 	for n := 1; ; n++ {
-		text, err := c.attempt(ctx, client, url, body)
-		var r *refused
-		if !errors.As(err, &r) || n == 4 || ctx.Err() != nil || c.permanent(r) {
+		r, err := c.request(ctx, url, body, n)
+		if err != nil {
+			return "", err
+		}
+		text, err := c.attempt(ctx, client, r)
+		if said += text; c.fault == "keeps what broke off" {
+			text = said
+		}
+		var refusal *refused
+		if !errors.As(err, &refusal) || n == 4 || ctx.Err() != nil || c.permanent(refusal) {
+			if c.fault == "sleeps after the last" && n == 4 {
+				time.Sleep(time.Second)
+			}
 			return text, err
 		}
-		if c.losesBody(r) {
+		if c.losesBody(refusal) {
 			body = ""
 		}
 		wait := time.Second
 		if c.fault != "no jitter" {
 			wait += time.Duration(random.Int64N(int64(100 * time.Millisecond)))
 		}
-		if r.resp != nil {
-			if hint, ok := c.hint(r.resp.Header); ok {
+		if refusal.resp != nil {
+			if hint, ok := c.hint(refusal.resp.Header); ok {
 				wait = hint
 			}
 		}
@@ -88,11 +99,36 @@ func (c careful) losesBody(r *refused) bool {
 	return false
 }
 
-func (c careful) attempt(ctx context.Context, client *http.Client, url, body string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(body))
+// request is that of the n-th attempt.
+func (c careful) request(ctx context.Context, url, body string, n int) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions?api-version=1", strings.NewReader(body))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	r.Header.Set("Authorization", "Bearer "+strconv.Itoa(n)) // renewed each time, as signatures are
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", "the call's")
+	r.Header.Set("X-Attempt", strconv.Itoa(n))
+	if n == 1 {
+		return r, nil
+	}
+	r.Header.Set("X-Retry", "yes")
+	switch c.fault {
+	case "another key":
+		r.Header.Set("Idempotency-Key", "the attempt's")
+	case "another path":
+		r.URL.Path = "/v1/completions"
+	case "loses the query":
+		r.URL.RawQuery = ""
+	case "loses the credentials":
+		r.Header.Del("Authorization")
+	case "another method":
+		r.Method = http.MethodPut
+	}
+	return r, nil
+}
+
+func (c careful) attempt(ctx context.Context, client *http.Client, r *http.Request) (string, error) {
 	resp, err := client.Do(r)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -103,17 +139,35 @@ func (c careful) attempt(ctx context.Context, client *http.Client, url, body str
 		return "", &refused{resp, c.refusal(resp.Body)}
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	whole := bytes.Contains(text, []byte("[DONE]")) && !bytes.Contains(text, []byte(`"error"`))
+	body, err := io.ReadAll(resp.Body)
+	whole := bytes.Contains(body, []byte("[DONE]")) && !bytes.Contains(body, []byte(`"error"`))
+	text := c.text(body)
 	switch {
 	case c.fault == "takes a part for the whole":
-		return string(text), nil
-	case c.fault == "again after content" && (err != nil || !whole):
-		return "", &refused{}
+		return text, nil
+	case (c.fault == "again after content" || c.fault == "keeps what broke off") && (err != nil || !whole):
+		return text, &refused{}
 	case err == nil && !whole:
 		err = io.ErrUnexpectedEOF
 	}
-	return string(text), err
+	return text, err
+}
+
+var delta = regexp.MustCompile(`"content":"([^"]*)"`)
+
+// text joins the deltas of a stream.
+func (c careful) text(body []byte) (text string) {
+	deltas := delta.FindAllSubmatch(body, -1)
+	if n := len(deltas); c.fault == "loses the end" && n > 1 {
+		deltas = deltas[:n-1]
+	}
+	for _, d := range deltas {
+		text += string(d[1])
+	}
+	if c.fault == "an answer twice" {
+		text += text
+	}
+	return text
 }
 
 // refusal reads the body of a refusal, for as long as it takes if that is the
@@ -179,6 +233,15 @@ func TestEachHTTPFaultIsFoundByItsRule(t *testing.T) {
 		{fault: "leaves the body open", failed: []string{"leaked", "retried-permanent"}}, // it does not see what quota is spent
 		{fault: "body lost by Connection: close", failed: []string{"body-mutated"}},
 		{fault: "body lost by a reset", failed: []string{"body-mutated"}},
+		{fault: "another key", failed: []string{"body-mutated"}},
+		{fault: "another path", failed: []string{"body-mutated"}},
+		{fault: "another method", failed: []string{"body-mutated"}},
+		{fault: "loses the query", failed: []string{"body-mutated"}},
+		{fault: "loses the credentials", failed: []string{"body-mutated"}},
+		{fault: "sleeps after the last", failed: []string{"slept-after-last"}},
+		{fault: "an answer twice", failed: []string{"duplicate-chunk"}},
+		{fault: "keeps what broke off", failed: []string{"retried-after-content", "lost-chunk"}},
+		{fault: "loses the end", failed: []string{"lost-chunk"}},
 		{fault: "retries everything", failed: []string{"retried-permanent"}},
 		{fault: "again after content", failed: []string{"retried-after-content"}},
 		{fault: "takes a part for the whole", failed: []string{"accepted-truncation"}},

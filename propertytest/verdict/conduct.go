@@ -24,7 +24,9 @@ func sleptAfterLast(c *call) []Finding {
 	if !ok || c.end == nil || a.failed == nil || c.end.At <= a.failed.At && a.wait == nil {
 		return nil
 	}
-	if _, mustNot := c.goesOn(len(c.attempts) - 1); !mustNot {
+	_, mustNot := c.goesOn(len(c.attempts) - 1)
+	vain := c.spec.Loose && c.cancel == nil && c.end.Error != "" // whatever it was that ended the call, it did so behind a wait
+	if !mustNot && !vain {
 		return nil
 	}
 	f := finding(a, "attempt %d was the last, and its error returned %v later", a.number, c.end.At-a.failed.At)

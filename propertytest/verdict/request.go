@@ -1,9 +1,13 @@
 package verdict
 
+import "strings"
+
 func bodyMutated(c *call) []Finding {
 	want := ""
 	for _, a := range c.attempts {
 		switch {
+		case len(a.started.Differs) > 0:
+			return []Finding{finding(a, "attempt %d got another request than the one before: it differs in %s", a.number, strings.Join(a.started.Differs, ", "))}
 		case a.started.Body == "":
 		case want == "" && c.begin != nil && c.begin.Body != "" && c.begin.Body != a.started.Body:
 			return []Finding{finding(a, "attempt %d got another request than the caller made", a.number)}

@@ -88,6 +88,7 @@ type Event struct {
 	Lane        string            `json:"lane,omitempty"`        // Attempt: the lane of the script that answers
 	Body        string            `json:"body_sha256,omitempty"` // Attempt: of the request's body, in hexadecimal; Begin and End: of the caller's request; Chunk and Sent: of the content
 	Header      map[string]string `json:"header,omitempty"`      // Attempt: of the request; Failed and Opened: of the answer. Allow-listed names, in lower case
+	Differs     []string          `json:"differs,omitempty"`     // Attempt: what of the request, beside its body, is another than in the attempt before: "method", "path", "query" or names of header fields, in lower case
 	Status      int               `json:"status,omitempty"`      // Failed and Opened: of the answer
 	Connections int               `json:"connections,omitempty"` // Attempt: that are open
 	Gone        bool              `json:"gone,omitempty"`        // Failed, Opened, EOF and Broken: the client had left before

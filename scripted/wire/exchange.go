@@ -94,7 +94,7 @@ func (x *exchange) take(body []byte, whole, valid bool) (scripted.Turn, error) {
 	if whole {
 		seen.Body = hash(body)
 	}
-	a, taken, err := x.play.take(x.request.id, valid, scripted.Request{Model: x.request.model, Path: x.request.path, Header: x.r.Header.Get}, seen)
+	a, taken, err := x.play.take(x.request.id, valid, scripted.Request{Model: x.request.model, Path: x.request.path, Header: x.r.Header.Get}, likenessOf(x.r), seen)
 	x.attempt = a
 	return taken.Turn, err
 }

@@ -38,6 +38,7 @@ type call struct {
 	number   uint64
 	at       place
 	body     string // hash of the first attempt's
+	like     likeness
 	attempts int
 	busy     bool // an attempt is being answered
 	complete bool // it got a complete answer: the next request begins another
@@ -72,7 +73,7 @@ func (p *play) next() int {
 
 // take gives the request its turn and records it. A request that is no call of
 // the API takes no turn.
-func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*attempt, scripted.Taken, error) {
+func (p *play) take(id int, valid bool, r scripted.Request, like likeness, seen trace.Event) (*attempt, scripted.Taken, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var taken scripted.Taken
@@ -80,28 +81,29 @@ func (p *play) take(id int, valid bool, r scripted.Request, seen trace.Event) (*
 	if valid {
 		taken, err = p.player.Take(r)
 	}
-	c := p.callOf(place{taken.Lane, taken.Block}, seen.Body)
+	c := p.callOf(place{taken.Lane, taken.Block}, seen.Body, like)
 	c.busy = true
 	c.attempts++
 	a := &attempt{play: p, call: c, number: c.attempts, id: id}
-	seen.Kind, seen.Lane = trace.Attempt, taken.Lane
+	seen.Kind, seen.Lane, seen.Differs = trace.Attempt, taken.Lane, like.differs(c.like)
+	c.like = like
 	p.add(a, seen)
 	return a, taken, err
 }
 
 // callOf returns the logical call of a request: a call block's; or, of those of
-// its lane that failed, one that sent the same body, else any, of several the
-// one that has waited longest; or a new one.
-func (p *play) callOf(at place, body string) *call {
+// its lane that failed, one that sent the same request, else one with the same
+// body, else any, of several the one that has waited longest; or a new one.
+func (p *play) callOf(at place, body string, like likeness) *call {
 	var found *call
 	for _, c := range p.calls[at] {
 		switch {
 		case at.block > 0:
 			return c
 		case c.busy || c.complete:
-		case c.body == body:
+		case c.body == body && len(like.differs(c.like)) == 0:
 			return c
-		case found == nil:
+		case found == nil || c.body == body && found.body != body:
 			found = c
 		}
 	}
@@ -109,7 +111,7 @@ func (p *play) callOf(at place, body string) *call {
 		return found
 	}
 	p.last++
-	c := &call{number: p.last, at: at, body: body}
+	c := &call{number: p.last, at: at, body: body, like: like}
 	p.calls[at] = append(p.calls[at], c)
 	return c
 }

@@ -283,11 +283,13 @@ func TestRequestsThatAreNone(t *testing.T) {
 func TestWhoseRequestItIs(t *testing.T) {
 	for _, tt := range []struct {
 		script string
-		sends  string // a caller for each request
-		want   string // call and attempt of each
+		sends  string // a caller for each request; A sends what a sends, with another key
+		want   string // call and attempt of each, and what differs
 	}{
 		{`503 x2; ok x2`, "abba", "1#1 2#1 2#2 1#2"},
 		{`503 x2; ok x2`, "aaaa", "1#1 2#1 1#2 2#2"},
+		{`503 x2; ok x2`, "aAAa", "1#1 2#1 2#2 1#2"},
+		{`503 x2; ok x2`, "abAb", "1#1 2#1 1#2 idempotency-key 2#2"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server := wire.Client(t, tt.script, wire.Config{Format: wire.Plain, Latency: time.Second})
@@ -296,8 +298,9 @@ func TestWhoseRequestItIs(t *testing.T) {
 				begin := time.Duration(i/2)*time.Minute + time.Duration(i)*time.Millisecond // in pairs, each of which is served at once
 				wait.Go(func() {
 					time.Sleep(begin)
-					r, err := http.NewRequest("POST", server.URL, strings.NewReader(string(c)))
+					r, err := http.NewRequest("POST", server.URL, strings.NewReader(strings.ToLower(string(c))))
 					require.NoError(t, err)
+					r.Header.Set("Idempotency-Key", string(c))
 					do(server, r)
 				})
 			}
@@ -305,7 +308,7 @@ func TestWhoseRequestItIs(t *testing.T) {
 			var got []string
 			for _, e := range server.Trace() {
 				if e.Kind == trace.Attempt {
-					got = append(got, fmt.Sprintf("%d#%d", e.Call, e.Attempt))
+					got = append(append(got, fmt.Sprintf("%d#%d", e.Call, e.Attempt)), e.Differs...)
 				}
 			}
 			assert.Equal(t, tt.want, strings.Join(got, " "))
