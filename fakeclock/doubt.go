@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
+	"sync"
+	"time"
 )
 
 // In Run, the call of Chan parks its goroutine until something happens that may
@@ -16,40 +18,119 @@ import (
 // doubt is a goroutine that goes on although nothing it has asked for is ready.
 type doubt struct {
 	calls uint64 // e.calls when it went on
-	gid   string
 	site  site
+	over  *timer // to be handed over; nil if a look has to tell whether the goroutine blocks
 }
 
-// goOnInDoubt lets the running goroutine go on, and has it looked for.
-func (e *engine) goOnInDoubt(p *proc) {
-	d := &doubt{calls: e.calls, gid: goroutineID()}
+// goOnInDoubt lets the running goroutine go on, in the statement that has asked
+// for t, and has it looked for. It returns the channel to ask for.
+func (e *engine) goOnInDoubt(p *proc, t *timer) <-chan time.Time {
+	d := &doubt{calls: e.calls}
 	runtime.Callers(3, d.site[:])
+	if p.gid == "" {
+		p.gid = goroutineID()
+	}
+	ch := t.ch
+	if p.std && t.place != 0 && len(e.sched.loose) == 0 {
+		first := e.queue.first().out
+		if _, ok := inStatements.Load(d.site); ok && first == t {
+			if t.hand == nil {
+				t.hand = make(chan time.Time)
+			}
+			ch, p.stmt.hand = t.hand, t
+		}
+		if p.stmt.hand == first {
+			d.over = first
+		}
+	}
 	p.doubt = d
 	go e.sched.resolve(p, d)
+	return ch
+}
+
+// inStatements are the sites at which channels are asked for that are received in
+// the very statement: a goroutine was found blocked there. It is of the whole
+// program, as what is true of code in one Run is true in the next.
+//
+// There a look at the goroutine can be spared if the first event is the timer of
+// such a channel. What the goroutine gets then has no buffer, so that a value can
+// be handed over if it is blocked, and not before.
+var inStatements sync.Map // of site
+
+// handOver fires t if that is the first event and a goroutine is blocked where it
+// receives from it, and reports whether it was.
+func (e *engine) handOver(t *timer) bool {
+	if e.queue.len() == 0 || e.queue.first().out != t || e.fired >= e.maxEvents || t.when > e.maxTime {
+		return false
+	}
+	select {
+	case t.hand <- e.start.Add(time.Duration(max(t.when, e.now))):
+	default:
+		return false
+	}
+	t.handed = true
+	e.step()
+	e.sched.resumes++ // it goes on, which the watchdog must see
+	return true
+}
+
+// handLate hands over a value that was there before the goroutine which was to
+// receive it blocked, and reports whether there was one.
+func (s *scheduler) handLate() bool {
+	s.late = slices.DeleteFunc(s.late, func(t *timer) bool { return len(t.ch) == 0 })
+	for _, t := range s.late {
+		v := <-t.ch
+		select {
+		case t.hand <- v:
+			s.resumes++
+			return true
+		default:
+			t.ch <- v
+		}
+	}
+	return false
 }
 
 // resolve waits until p calls the clock again, and all is well, or is blocked.
 func (s *scheduler) resolve(p *proc, d *doubt) {
-	e := s.e
-	made := d.site.calls()
-	now := elsewhere
-	for pause := soon; ; pause = min(2*pause, lastPause) {
-		e.mu.Lock()
-		calls := d.calls
+	const tries = 20 // to hand over, before a look
+	now, pause := elsewhere, soon
+	for n := 0; ; n++ {
+		s.e.mu.Lock()
+		over, found := s.settleDoubt(p, d, now)
+		s.e.mu.Unlock()
 		switch {
-		case p.doubt != d || calls != e.calls || s.over:
-			e.mu.Unlock()
-			return
-		case now == blocked:
-			s.detach(p)
-			e.mu.Unlock()
+		case found:
 			s.drive()
 			return
+		case over:
+			return
+		case d.over != nil && n < tries:
+			runtime.Gosched()
+			continue
 		}
-		e.mu.Unlock()
 		restBetweenLooks(pause)
-		now = goroutineState(d.gid, made, false, false)
+		pause = min(2*pause, lastPause)
+		now = goroutineState(p.gid, d.site.calls(), false, false)
 	}
+}
+
+// settleDoubt reports whether there is nothing more to be found out, and whether p
+// has been found blocked, which a look has told or else its statement.
+func (s *scheduler) settleDoubt(p *proc, d *doubt, now state) (over, found bool) {
+	switch {
+	case p.doubt != d || d.calls != s.e.calls || s.over:
+		return true, false
+	case s.handLate() || d.over != nil && s.e.handOver(d.over):
+		p.doubt = nil
+		s.e.reset(&p.stmt)
+		return true, false
+	case now == blocked:
+		inStatements.Store(d.site, true)
+		s.detach(p)
+		return true, true
+	}
+	return false, false
 }
 
 // detach makes p loose: it is blocked, and its loop with it.
@@ -129,7 +210,7 @@ func (s *scheduler) settleLoose() bool {
 				continue
 			}
 			e.mu.Unlock()
-			now := goroutineState(p.doubt.gid, p.doubt.site.calls(), false, false)
+			now := goroutineState(p.gid, p.doubt.site.calls(), false, false)
 			e.mu.Lock()
 			if !p.claims && now != blocked {
 				s.cur, running = p, true // for the watchdog
@@ -190,7 +271,7 @@ func (s *scheduler) claimIfLoose() {
 	s.e.busy = true
 	gid := goroutineID()
 	for _, p := range s.loose {
-		if p.doubt.gid == gid && !p.claims {
+		if p.gid == gid && !p.claims {
 			s.claim(p)
 			return
 		}

@@ -91,10 +91,12 @@ type scheduler struct {
 	barren  int    // events in a row that let nobody run
 
 	loose  []*proc       // blocked in a statement: see goOnInDoubt
+	late   []*timer      // fired when nobody was blocked at the channel without a buffer
 	woke   bool          // one of them may have been woken
 	handed bool          // another loop goes on
 	turns  sync.Cond     // one of them has got its turn
 	done   chan struct{} // closed when the last loop has ended
+	ended  bool          // done is closed
 
 	over     bool // there is a failure or a panic
 	failure  *Report
@@ -126,7 +128,7 @@ type proc struct {
 	place       int // index in procs
 	stmt        statement
 	doubt       *doubt
-	gid         string // of the goroutine, known only if sites are recorded
+	gid         string // of the goroutine, once it is known: at once if sites are recorded
 	waitedFor   *timer // by parking, in the statement being evaluated
 	loose       bool   // blocked in a statement, or woken there and not yet granted a turn
 	claims      bool   // its turn
@@ -315,8 +317,10 @@ func (e *engine) refuseStranger(op string) {
 func (s *scheduler) drive() {
 	handed := false
 	defer func() { // also when a goroutine exits and takes the loop along
+		ended := !handed && !s.ended // or it is that of a goroutine which was blocked in its statement, too late
+		s.ended = s.ended || ended
 		s.e.mu.Unlock()
-		if !handed {
+		if ended {
 			close(s.done)
 		}
 	}()
@@ -497,8 +501,9 @@ func (e *engine) native(op string, ctx context.Context) (v *vcontext, release fu
 }
 
 // runChan parks the running goroutine until something has happened that may be a
-// case of its statement. It is called with the lock and returns with it.
-func (e *engine) runChan(t *timer) {
+// case of its statement, and returns the channel to ask for. It is called with the
+// lock and returns with it.
+func (e *engine) runChan(t *timer) <-chan time.Time {
 	p := e.current("Chan")
 	s := &p.stmt
 	e.busy = true
@@ -509,17 +514,15 @@ func (e *engine) runChan(t *timer) {
 	switch {
 	case e.decided(s):
 		if s.over { // or that was another statement
-			e.goOnInDoubt(p)
+			e.goOnInDoubt(p, t)
 		}
-		return
+		return t.ch
 	case t.place == 0 || p.std:
-		e.goOnInDoubt(p)
-		return
+		return e.goOnInDoubt(p, t)
 	case len(e.sched.loose) == 0 && e.attempt(s) != nil:
-		return // nobody but p can have noticed
+		return t.ch // nobody but p can have noticed
 	case p.missedAny(s):
-		e.goOnInDoubt(p)
-		return
+		return e.goOnInDoubt(p, t)
 	}
 	p.timer, p.waits = t, "the "+t.kind.String()+" due at "+offset(time.Duration(t.when))
 	for _, t := range s.timers {
@@ -534,10 +537,12 @@ func (e *engine) runChan(t *timer) {
 	e.busy = true
 	s.over = slices.ContainsFunc(s.ctxs, func(c *vcontext) bool { return c.endedAt != 0 })
 	if !e.decided(s) {
-		e.goOnInDoubt(p)
-	} else if !s.over {
+		return e.goOnInDoubt(p, t)
+	}
+	if !s.over {
 		p.waitedFor = t
 	}
+	return t.ch
 }
 
 // received reports whether p has received what it has parked for, so that its

@@ -30,6 +30,7 @@ type statement struct {
 	over   bool // a context in ctxs has ended
 	held   []held
 	try    attempt
+	hand   *timer // the last whose channel without a buffer was asked for
 }
 
 // held is a value taken out of a channel for the time of a statement that has
@@ -169,7 +170,7 @@ func (e *engine) reset(s *statement) {
 		}
 	}
 	clear(s.held)
-	s.held, s.ctxs, s.timers, s.over = s.held[:0], s.ctxs[:0], s.timers[:0], false
+	s.held, s.ctxs, s.timers, s.over, s.hand = s.held[:0], s.ctxs[:0], s.timers[:0], false, nil
 }
 
 // statement returns the one that the caller is evaluating, or nil where time does

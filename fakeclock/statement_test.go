@@ -2,6 +2,7 @@ package fakeclock_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -383,4 +384,89 @@ func TestCancelAtTheStartTakesNoTime(t *testing.T) {
 		return g.Wait()
 	}))
 	assert.Zero(t, after)
+}
+
+// A loop that polls a standard context beside a timer costs no look at the stacks
+// of the program each time, once its statement is known. A look allocates the
+// goroutine that takes it, its loop, and what it reads.
+func TestRunPollsAStandardContextCheaply(t *testing.T) {
+	const polls = 2000
+	var before, after runtime.MemStats
+	require.NoError(t, fakeclock.Run(fakeclock.Config{Stall: time.Minute}, func(clk *fakeclock.Clock) error {
+		parent, end := fakeclock.WithTimeout(t.Context(), clk, time.Hour)
+		defer end()
+		ctx, cancel := context.WithCancel(parent)
+		defer cancel()
+		poll := func() {
+			select {
+			case <-ctx.Done():
+			case <-clk.After(100 * time.Millisecond):
+			}
+		}
+		for range polls / 100 {
+			poll()
+		}
+		runtime.ReadMemStats(&before)
+		for range polls {
+			poll()
+		}
+		runtime.ReadMemStats(&after)
+		assert.Equal(t, (polls+polls/100)*100*time.Millisecond, clk.Elapsed())
+		return nil
+	}))
+	assert.Less(t, (after.Mallocs-before.Mallocs)/polls, uint64(12))
+}
+
+// A channel that its statement receives from most of the time may be kept as well,
+// while its timer fires.
+func TestRunGivesAStatementWhatCameBeforeIt(t *testing.T) {
+	var at []time.Duration
+	require.NoError(t, fakeclock.Run(fakeclock.Config{Stall: 2 * time.Second}, func(clk *fakeclock.Clock) error {
+		parent, end := fakeclock.WithTimeout(t.Context(), clk, time.Hour)
+		defer end()
+		ctx, cancel := context.WithCancel(parent)
+		defer cancel()
+		var next <-chan time.Time
+		for n := range 6 {
+			if next != nil {
+				select {
+				case fired := <-next:
+					at = append(at, clk.Elapsed(), clk.Since(fired))
+				case <-ctx.Done():
+				}
+			}
+			next = clk.After(time.Second)
+			if n == 3 {
+				clk.Sleep(3 * time.Second)
+			}
+		}
+		return nil
+	}))
+	const s = time.Second
+	assert.Equal(t, []time.Duration{s, 0, 2 * s, 0, 3 * s, 0, 6 * s, 2 * s, 7 * s, 0}, at)
+}
+
+// A value is handed over at a limit no more than a timer fires there.
+func TestRunHandsNothingOverBeyondALimit(t *testing.T) {
+	for _, cfg := range []fakeclock.Config{{MaxEvents: 6}, {MaxTime: 5 * time.Second}} {
+		n := 0
+		var cancel context.CancelFunc
+		err := fakeclock.Run(cfg, func(clk *fakeclock.Clock) error {
+			parent, end := fakeclock.WithCancel(t.Context(), clk)
+			defer end()
+			var ctx context.Context
+			ctx, cancel = context.WithCancel(parent)
+			for {
+				select {
+				case <-clk.After(time.Second):
+					n++
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		})
+		cancel() // the goroutine is blocked in its statement
+		require.ErrorIs(t, err, fakeclock.ErrLimit)
+		assert.Equal(t, 5, n)
+	}
 }

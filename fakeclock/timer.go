@@ -32,6 +32,8 @@ type timer struct {
 	asked   bool           // somebody may be waiting for the channel
 	waiters []*proc        // goroutines of Run that are inside Chan, in order
 	by      *proc          // goroutine of Run that may yet ask for the channel
+	hand    chan time.Time // without a buffer: see inStatements; nil if there is none
+	handed  bool           // the value that is due has been handed over
 }
 
 var _ clockwork.Timer = (*timer)(nil)
@@ -66,6 +68,9 @@ func (e *engine) adoptTimer(t *timer) {
 
 // send puts the present instant in the channel and reports whether there was room.
 func (e *engine) send(t *timer) bool {
+	if t.hand != nil && e.sendByHand(t) {
+		return true
+	}
 	select {
 	case t.ch <- e.start.Add(time.Duration(e.now)):
 		e.clicks++
@@ -80,6 +85,24 @@ func (e *engine) send(t *timer) bool {
 	default:
 		return false
 	}
+}
+
+// sendByHand is send to a goroutine that is blocked where it was told to ask for
+// the channel without a buffer.
+func (e *engine) sendByHand(t *timer) bool {
+	if !t.handed {
+		select {
+		case t.hand <- e.start.Add(time.Duration(e.now)):
+		default:
+			e.sched.late = append(e.sched.late, t)
+			return false
+		}
+		e.sched.woke = true
+	}
+	t.handed = false
+	e.clicks++
+	t.fired = e.clicks
+	return true
 }
 
 // unset disarms the timer and takes back a value that nobody has received. It
@@ -105,14 +128,15 @@ func (t *timer) Chan() <-chan time.Time {
 		return t.ch
 	}
 	e.enterCase("Chan")
+	ch := (<-chan time.Time)(t.ch)
 	switch e.mode {
 	case Auto:
 		e.autoChan(t)
 	case run:
-		e.runChan(t)
+		ch = e.runChan(t)
 	}
 	e.mu.Unlock()
-	return t.ch
+	return ch
 }
 
 // Stop prevents the timer from firing and reports whether it did.

@@ -364,7 +364,7 @@ func (s *scheduler) watch(done <-chan struct{}) (stuck *proc) {
 		case <-ticker.C:
 		}
 		s.e.mu.Lock()
-		if s.cur == nil || s.resumes != last {
+		if s.cur == nil || s.resumes != last || s.handLate() {
 			same, last = 0, s.resumes
 		} else if same++; same == looks {
 			s.reportStall()
