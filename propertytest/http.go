@@ -2,6 +2,7 @@ package propertytest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -94,6 +95,9 @@ func RunHTTP(t *testing.T, call HTTPCall, o HTTPOptions) {
 func CheckHTTP(t *testing.T, call HTTPCall, o HTTPOptions) *explore.Report {
 	t.Helper()
 	h := newHTTPSuite(o)
+	if call == nil {
+		h.problems, h.over = append(h.problems, errors.New("there is no code to put to the test: the call is nil")), true
+	}
 	for _, s := range h.scenarios {
 		h.judge(s, h.play(t, call, s, h.seed))
 	}

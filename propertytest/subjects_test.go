@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -249,6 +250,21 @@ var misbehaving = []struct {
 	{name: "delays with a panic", subject: explore.Delay(func(explore.Env) func(int) time.Duration {
 		return func(n int) time.Duration { return []time.Duration{time.Second}[n-1] }
 	}), says: []string{"--- FAIL: %s/conduct/panicked", "index out of range [1] with length 1", "subjects_test.go"}},
+
+	{name: "cannot be made", subject: explore.Func(func(explore.Env) explore.Do { panic("no such backoff") }),
+		says: []string{"--- FAIL: %s/conduct/panicked", "the subject cannot be made: no such backoff", "subjects_test.go"}},
+
+	{name: "ends its goroutine", subject: explore.Func(func(explore.Env) explore.Do {
+		return func(context.Context, func(context.Context) error) error {
+			runtime.Goexit()
+			return nil
+		}
+	}), says: []string{"--- FAIL: %s/conduct/panicked", "ended its goroutine, as t.FailNow"}},
+
+	{name: "ends the goroutine in which it is made", subject: explore.Func(func(explore.Env) explore.Do {
+		runtime.Goexit()
+		return nil
+	}), says: []string{"--- FAIL: %s/conduct/panicked", "ended its goroutine, as t.FailNow"}},
 
 	{name: "panics elsewhere", isolate: true, subject: explore.Func(retrier{call: func(ctx context.Context, op func(context.Context) error, n int) error {
 		if n == 2 {

@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ func Check(s Subject, o Options) *Report {
 	playable := !s.clockless || o.Run != nil // in a bubble
 	o = o.withDefaults()
 	r := &Report{Subject: o.Name, Ruleset: o.Ruleset, Seed: o.Seed}
-	if err := o.Validate(); err != nil {
+	if err := cmp.Or(o.Validate(), s.validate()); err != nil {
 		r.Problems = append(r.Problems, err)
 		return r
 	}
@@ -46,7 +47,7 @@ func Replay(s Subject, o Options, script *scripted.Script) *Report {
 	playable := s.delay == nil && (!s.clockless || o.Run != nil)
 	o = o.withDefaults()
 	r := &Report{Subject: o.Name, Ruleset: o.Ruleset, Seed: o.Seed}
-	switch err := o.Validate(); {
+	switch err := cmp.Or(o.Validate(), s.validate()); {
 	case err != nil:
 		r.Problems = append(r.Problems, err)
 		return r

@@ -62,6 +62,29 @@ func TestCodeThatPollsIsNoHungTest(t *testing.T) {
 	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
 }
 
+// What is no code gets an error, and code that cannot be made a verdict, whatever
+// form it has.
+func TestASubjectThatIsNone(t *testing.T) {
+	t.Parallel()
+	few := explore.Options{Checks: -1, Clients: -1}
+	for _, s := range []explore.Subject{{}, explore.Model(nil), explore.Func(nil), explore.Delay(nil)} {
+		assert.ErrorContains(t, explore.Check(s, few).Err(), "the subject has no code")
+	}
+	script, err := scripted.Parse("", "ok")
+	require.NoError(t, err)
+	assert.ErrorContains(t, explore.Replay(explore.Subject{}, few, script).Err(), "the subject has no code")
+	for what, s := range map[string]explore.Subject{
+		"model":       explore.Model(func(explore.Env, retry.CompletionModel) retry.CompletionModel { return nil }),
+		"func":        explore.Func(func(explore.Env) explore.Do { return nil }),
+		"delay":       explore.Delay(func(explore.Env) func(int) time.Duration { return nil }),
+		"model panic": explore.Model(func(explore.Env, retry.CompletionModel) retry.CompletionModel { panic("no") }),
+		"func panic":  explore.Func(func(explore.Env) explore.Do { panic("no") }),
+		"delay panic": explore.Delay(func(explore.Env) func(int) time.Duration { panic("no") }),
+	} {
+		assert.Equal(t, explore.Failed, explore.Check(s, few).Result("panicked").Status, what)
+	}
+}
+
 func TestAReportNamesWhatTheSubjectHasNoWordFor(t *testing.T) {
 	t.Parallel()
 	r := explore.Check(explore.Func(sleeping), explore.Options{Checks: -1, Clients: -1})

@@ -126,6 +126,9 @@ func (c *search) delay(rule string, p retry.Policy, n int, format string, args .
 func (c *search) delayOf(p retry.Policy, client uint64) (f func(int) time.Duration, ok bool) {
 	defer c.recovered(p, 0)
 	f = c.subject.delay(Env{Policy: p, Seed: c.options.Seed, Client: client, Notify: func(int, error, time.Duration) {}, sources: new(atomic.Uint64)})
+	if f == nil {
+		c.delay("panicked", p, 1, unmade)
+	}
 	return f, f != nil
 }
 

@@ -209,8 +209,22 @@ func endless(s *scripted.Script) int {
 type tooMany struct{}
 
 // prepare makes the subject, and returns how one call of it is made: what it
-// hands over and the error it ends with.
-func (s Subject) prepare(p *playing, clock *fakeclock.Clock) func(*caller) (retry.Stream, error) {
+// hands over and the error it ends with. If the subject cannot be made, that is
+// how its calls end.
+func (s Subject) prepare(p *playing, clock *fakeclock.Clock) (call func(*caller) (retry.Stream, error)) {
+	defer func() {
+		v := recover()
+		if _, gaveUp := v.(*fakeclock.Report); gaveUp {
+			panic(v)
+		}
+		switch {
+		case v == nil && call == nil:
+			p.events = append(p.events, trace.Event{Call: 1, Kind: trace.Panicked, Error: exited})
+		case v != nil:
+			text := fmt.Sprintf("the subject cannot be made: %v%s", v, panickedAt())
+			call = func(*caller) (retry.Stream, error) { panic(text) }
+		}
+	}()
 	env := Env{Clock: clock, Policy: p.policy, Seed: 1, Notify: func(attempt int, err error, wait time.Duration) {
 		if len(p.calls) == 1 { // with several nobody knows whose it is
 			p.add(p.calls[0], trace.Event{Attempt: attempt, Kind: trace.Notice, Error: fmt.Sprint(err), Wait: &wait})
@@ -221,13 +235,28 @@ func (s Subject) prepare(p *playing, clock *fakeclock.Clock) func(*caller) (retr
 	}
 	if s.model != nil {
 		model := s.model(env, &watchedModel{p})
-		return func(c *caller) (retry.Stream, error) { return model.ChatStream(c.ctx, c.request) }
+		return func(c *caller) (retry.Stream, error) {
+			if model == nil {
+				panic(unmade)
+			}
+			return model.ChatStream(c.ctx, c.request)
+		}
 	}
 	do := s.do(env)
 	return func(c *caller) (retry.Stream, error) {
+		if do == nil {
+			panic(unmade)
+		}
 		return nil, do(c.ctx, func(ctx context.Context) error { return p.operation(ctx, c) })
 	}
 }
+
+const (
+	// unmade is the panic of a subject that is nil.
+	unmade = "the function that makes the subject returned nil"
+	// exited is what is said of code that ends its goroutine.
+	exited = "the code ended its goroutine, as t.FailNow and package require do: let it panic or return an error"
+)
 
 // call makes one call as its caller would, and reads its stream to the end.
 func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (retry.Stream, error)) {
@@ -249,6 +278,8 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 			panic(report)
 		case v != nil:
 			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: fmt.Sprint(v) + panickedAt()})
+		default:
+			p.add(c, trace.Event{Attempt: c.attempts, Kind: trace.Panicked, Error: exited})
 		}
 	}()
 	stream, err := make(c)

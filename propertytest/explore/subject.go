@@ -2,6 +2,7 @@ package explore
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -75,6 +76,14 @@ func Clockless(newDo func(Env) Do) Subject { return Subject{do: newDo, clockless
 // call; newDelay is called anew for every call.
 func Delay(newDelay func(Env) func(attempt int) time.Duration) Subject {
 	return Subject{delay: newDelay}
+}
+
+// validate returns what is wrong with a subject that has no code.
+func (s Subject) validate() error {
+	if s.model == nil && s.do == nil && s.delay == nil {
+		return errors.New("explore: the subject has no code: make one with Model, Func, Clockless or Delay, of a function that is not nil")
+	}
+	return nil
 }
 
 // IsClockless reports whether the subject waits on the clock of package time.
