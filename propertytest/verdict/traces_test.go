@@ -94,6 +94,11 @@ func TestWhatTheRulesSay(t *testing.T) {
 			"deviation hammer: attempt 2 came at once, as the policy says"},
 		{"at once, of which nothing is known", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + attempt(2, "0s", "opened", ""),
 			"deviation hammer: attempt 2 came at once, and the server named no time"},
+		{"a wait in vain, whatever the policy", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + event("9s", 0, "end", `"error":"503","is":["same"]`),
+			"slept-after-last: attempt 1 was the last, and its error returned 9s later"},
+		{"a wait that the caller ended", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + event("9s", 0, "cancel", "") + event("9s", 0, "end", `"error":"context canceled","is":["context","cause","last"]`), ""},
+		{"another path", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + event("9s", 2, "attempt", `"differs":["accept","path"]`) + event("9s", 2, "opened", ""),
+			"body-mutated: attempt 2 got another request than the one before: it differs in accept, path"},
 		{"longer than any policy, of which nothing is known", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + attempt(2, "9s", "failed", never) + event("9s", 0, "end", `"error":"401","is":["same"]`), ""},
 
 		{"the wait after a result", strict(limited), begun("") + attempt(1, "0s", "opened", "") + event("2s", 0, "end", ""),
