@@ -35,6 +35,7 @@ type seams struct {
 	notify   func(s *seen, wait time.Duration)
 	sleep    func(s *seen, d time.Duration)
 	alive    func(s *seen) bool // it goes on after a wait
+	blind    func(s *seen) bool // it goes on after a failure, whose context has ended
 	end      func(s *seen, err error) error
 	success  func(s *seen) (again bool)
 }
@@ -163,7 +164,7 @@ func (m seams) decide(s *seen, err error, timedOut bool) (wait time.Duration, en
 	if s.counted >= most || !class.IsTransient() {
 		return 0, err
 	}
-	if s.ctx.Err() != nil {
+	if s.ctx.Err() != nil && (m.blind == nil || !m.blind(s)) {
 		return 0, s.cut(err)
 	}
 	wait = m.delay(s, asked, hinted)

@@ -130,6 +130,7 @@ func (c *search) parts() []part {
 		{run: func() { c.small(2, c.edge) }, calls: true},
 		{run: c.long, calls: true},
 		{run: c.answered, calls: true},
+		{run: c.withdrawn, calls: true},
 		{run: c.left, calls: true},
 		{run: c.varied, calls: true},
 		{run: c.shared, calls: true, shows: []string{"shared-state"}},
@@ -151,6 +152,12 @@ func (c *search) long() {
 	for _, p := range c.policies() {
 		if retries(p, 2) && p.RetryAfter != retry.HintIgnored {
 			scripts = append(scripts, oddHints(p)...)
+		}
+		if !c.lacks(verdict.Classes) {
+			scripts = append(scripts, oddErrors(p)...)
+		}
+		if p.MaxElapsed > 0 {
+			scripts = append(scripts, endlessHint(p))
 		}
 	}
 	for _, s := range scripts {
@@ -182,7 +189,30 @@ func (c *search) answered() {
 	}
 }
 
-// left tries scenarios in which the caller does not read its stream to the end.
+// withdrawn tries scenarios in which the caller's context ends at the instant of
+// a failure, just after it was given: with a wait of zero to come nothing but a
+// look at the context keeps the next attempt from being made.
+func (c *search) withdrawn() {
+	hello := scripted.Turn{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}}
+	for _, p := range c.policies() {
+		for failures := 1; failures < min(max(p.MaxAttempts, 1), 3); failures++ {
+			for _, last := range []scripted.Answer{scripted.Transient{}, scripted.Transient{Hinted: true}} {
+				turns := slices.Repeat([]scripted.Turn{{Answer: scripted.Transient{}}}, failures-1)
+				s := &scripted.Script{Policy: &p, Turns: append(turns, scripted.Turn{Answer: last, After: 5 * time.Millisecond}, hello)}
+				if c.over {
+					return
+				}
+				if _, ends := moments(c.play(c.subject, s)); len(ends) > failures {
+					s.Cancel = &ends[failures-1]
+					c.try(s)
+				}
+			}
+		}
+	}
+}
+
+// left tries scenarios in which the caller does not read its stream to the end,
+// or asks for little.
 func (c *search) left() {
 	if !c.subject.streams() {
 		return
@@ -197,13 +227,16 @@ func (c *search) left() {
 }
 
 // leave tries a scenario with callers that close the stream unread, and after its
-// first chunk.
+// first chunk, and with one whose request says no more than it must.
 func (c *search) leave(s *scripted.Script) {
 	if !c.subject.streams() {
 		return
 	}
-	defer func() { c.subject.leaves = 0 }()
+	defer func() { c.subject.leaves, c.subject.bare = 0, false }()
 	for c.subject.leaves = 1; c.subject.leaves <= 2 && !c.over; c.subject.leaves++ {
+		c.try(s)
+	}
+	if c.subject.leaves, c.subject.bare = 0, true; !c.over {
 		c.try(s)
 	}
 }
@@ -381,7 +414,7 @@ func (c *search) keep(s *scripted.Script, events trace.Trace, findings verdict.F
 		if was := c.found[name]; was != nil && was.Level <= f.Level {
 			continue
 		}
-		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events, leaves: c.subject.leaves}
+		c.found[name] = &Failure{Finding: f, Script: s, From: len(s.Turns), Trace: events, leaves: c.subject.leaves, bare: c.subject.bare}
 		if name == "ignored-cancel" && stalled(events) {
 			c.deaf = true
 		}

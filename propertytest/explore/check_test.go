@@ -85,13 +85,6 @@ func TestASubjectThatIsNone(t *testing.T) {
 	}
 }
 
-func TestAReportNamesWhatTheSubjectHasNoWordFor(t *testing.T) {
-	t.Parallel()
-	r := explore.Check(explore.Func(sleeping), explore.Options{Checks: -1, Clients: -1})
-	require.NoError(t, r.Err())
-	assert.Contains(t, r.Unknown, "jitter=full")
-}
-
 // Code that blocks where no clock helps is stuck, whichever client of many it is
 // that does: the first call of it that is seen is the last.
 func TestAClientThatBlocksIsStuck(t *testing.T) {

@@ -489,6 +489,7 @@ func correct() []implementation {
 		{name: "retry.Model over HoldBack", subject: ours(true)},
 	}
 	out = append(out, unseen()...)
+	out = append(out, lookalikes()...)
 	for _, p := range retry.Presets() {
 		out = append(out,
 			implementation{name: "retry.Model, " + p.Name, subject: ours(false), only: []retry.Policy{p.Policy}},
@@ -540,8 +541,10 @@ func TestCorrectCodePasses(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := explore.Check(c.subject, explore.Options{Name: c.name, Policies: c.only, Lacks: c.lacks, Known: c.known, Checks: checks, Clients: clients})
+			o := explore.Options{Name: c.name, Policies: c.only, Lacks: c.lacks, Known: c.known, Checks: checks, Clients: clients}
+			r := explore.Check(c.subject, o)
 			require.NoError(t, r.Err())
+			assert.Equal(t, explore.Unknown(c.subject, o), r.Unknown)
 			for _, rule := range c.deviate {
 				assert.Equal(t, explore.Deviates, r.Result(rule).Status, rule)
 			}

@@ -23,6 +23,9 @@ func (f *Failure) String() string {
 		line("script", f.shrunk())
 		indent(&b, "        ", scripted.Format(f.Script))
 		line("seed", fmt.Sprint(seedOf(f.Script)))
+		if f.bare {
+			line("request", "one message of text, and nothing else")
+		}
 	}
 	if len(f.Trace) > 0 {
 		line("timeline", "")

@@ -129,6 +129,7 @@ func (c *search) callers(p retry.Policy) {
 	call := scripted.Block{Turns: []scripted.Turn{{Answer: scripted.Transient{}}, {Answer: scripted.Stream{}}}}
 	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Blocks: []scripted.Block{call, call}}
 	var differences, sums []float64
+	var waits []time.Duration
 	for client := range n {
 		events := c.play(c.subject.as(uint64(client)), s)
 		second := slices.IndexFunc(events, func(e trace.Event) bool { return e.Call == 2 })
@@ -139,6 +140,7 @@ func (c *search) callers(p retry.Policy) {
 		if len(one) != 1 || len(two) != 1 {
 			return
 		}
+		waits = append(waits, one[0], two[0])
 		a, b := first.place(one[0]), first.place(two[0])
 		differences, sums = append(differences, fraction(a-b)), append(sums, fraction(a+b))
 	}
@@ -146,6 +148,22 @@ func (c *search) callers(p retry.Policy) {
 	together := fmt.Sprintf("the first waits of two calls of %d clients are drawn together", n)
 	c.alike(s, "herd", 1, together, "differences", differences)
 	c.alike(s, "herd", 1, together, "sums", sums)
+	c.twins(s, first, waits)
+}
+
+// twins keeps a finding if waits of different clients or calls are the same to the
+// nanosecond where chance makes no two so: they come from one draw.
+func (c *search) twins(s *scripted.Script, w spread, waits []time.Duration) {
+	n := len(waits)
+	if pairs := n * n / 2; w.high-w.low < 10*time.Duration(pairs) { // or else more than a tenth of a pair is due
+		return
+	}
+	slices.Sort(waits)
+	distinct := len(slices.Compact(waits))
+	if same := n - distinct; same > 10 && !c.strange() {
+		r, _ := verdict.Named("herd")
+		c.keep(s, nil, verdict.Findings{{Rule: r, Attempt: 1, What: fmt.Sprintf("of the first waits of two calls of %d clients %d are the same as another's: they are drawn once for both", n/2, same)}})
+	}
 }
 
 // strange reports whether the waits of many clients have been found to be at odds

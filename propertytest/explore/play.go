@@ -43,6 +43,7 @@ type playing struct {
 	most   int  // attempts of a call, before it counts as endless
 	stream bool // it is a chat model that is played against
 	leaves int  // as in Subject
+	asks   *asking
 	// attempts may be made by goroutines of the subject
 	concurrent bool
 
@@ -58,8 +59,9 @@ type caller struct {
 	ctx      context.Context
 	request  retry.ChatRequest
 	attempts int
-	failures []error // what each attempt failed with, nil where it did not
-	endless  bool    // there were too many attempts
+	failures []error         // what each attempt failed with, nil where it did not
+	endless  bool            // there were too many attempts
+	starts   []time.Duration // of the first attempts
 	derived  []derived
 	cancel   func() // ends its context as the scenario says, once
 	// goroutine is where the call was made, if its context may end by cancel.
@@ -78,7 +80,10 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 	if s.clockless {
 		script = withLatency(script)
 	}
-	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), leaves: s.leaves, events: make(trace.Trace, 0, 16)}
+	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), leaves: s.leaves, asks: full, events: make(trace.Trace, 0, 16)}
+	if s.bare {
+		p.asks = bare
+	}
 	err := run(fakeclock.Config{MaxTime: horizon, MaxEvents: polls, BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
 		p.clock, p.concurrent = stage.Clock.Named("suite"), stage.Settle != nil
 		p.inner = scripted.NewModel(script)
@@ -294,7 +299,7 @@ func (p *playing) call(c *caller, clock *fakeclock.Clock, make func(*caller) (re
 		end.Error, end.Is = "neither a stream nor an error", []trace.Identity{trace.IsOther}
 	}
 	if p.stream {
-		end.Body = hash(c.request)
+		end.Body = p.asks.hash(c.request)
 	}
 	p.add(c, end)
 	switch {
@@ -365,8 +370,8 @@ func (p *playing) enter(c *caller) (release func()) {
 	}
 	undo = append(undo, drop)
 	if p.stream {
-		c.request = request.Clone()
-		begin.Body = hash(c.request)
+		c.request = p.asks.Clone()
+		begin.Body = p.asks.digest
 	}
 	p.add(c, begin)
 	if p.script.Cancel != nil {

@@ -55,6 +55,7 @@ type Failure struct {
 	Trace  trace.Trace
 
 	leaves int    // as in Subject
+	bare   bool   // the same
 	choice string // how the options would say that it is meant; "" if nothing can
 }
 

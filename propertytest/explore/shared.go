@@ -23,8 +23,13 @@ func (c *search) shared() {
 				if c.over {
 					return
 				}
-				third := kinds[(i+j)%len(kinds)]
-				s := &scripted.Script{Policy: &p, Blocks: []scripted.Block{{Turns: first}, {Turns: second}, {Turns: third}}}
+				s := &scripted.Script{Policy: &p}
+				for n, turns := range [][]scripted.Turn{first, second, kinds[(i+j)%len(kinds)]} {
+					if c.subject.streams() {
+						turns = answering(turns, []string{"one", "two", "three"}[n])
+					}
+					s.Blocks = append(s.Blocks, scripted.Block{Turns: turns})
+				}
 				c.company(s)
 				if !c.lacks(verdict.Concurrency) {
 					at := *s
@@ -61,6 +66,18 @@ func companions(p retry.Policy, classes bool) [][]scripted.Turn {
 		out = append(out, []scripted.Turn{transient, turn(scripted.Permanent{Reason: "no"}, time.Millisecond)})
 	}
 	return out
+}
+
+// answering returns the turns with another answer in their streams, which takes
+// time: streams of calls that run at once meet, and it shows whose is whose.
+func answering(turns []scripted.Turn, text string) []scripted.Turn {
+	turns = slices.Clone(turns)
+	for i, t := range turns {
+		if _, ok := t.Answer.(scripted.Stream); ok {
+			turns[i].Answer = scripted.Stream{Items: []scripted.Item{scripted.Text(text), scripted.Pause(time.Second), scripted.Text(text)}}
+		}
+	}
+	return turns
 }
 
 // company tries a scenario of several calls, and each of its calls alone.

@@ -25,15 +25,15 @@ func (c *search) shrinkAll() {
 // shrink returns the failure with the smallest scenario found that still shows
 // it, at the same level.
 func (c *search) shrink(f *Failure) *Failure {
-	c.subject.leaves = f.leaves
-	defer func() { c.subject.leaves = 0 }()
+	c.subject.leaves, c.subject.bare = f.leaves, f.bare
+	defer func() { c.subject.leaves, c.subject.bare = 0, false }()
 	Minimize(f.Script, len(c.options.Policies) == 0, func(s *scripted.Script) bool {
 		events, findings := c.judge(s)
 		i := slices.IndexFunc(findings, func(x verdict.Finding) bool { return x.Rule.Name == f.Rule.Name && x.Level == f.Level })
 		if i < 0 || usedUp(events) && !usedUp(f.Trace) {
 			return false
 		}
-		f = &Failure{Finding: findings[i], Script: s, From: f.From, Trace: events, leaves: f.leaves}
+		f = &Failure{Finding: findings[i], Script: s, From: f.From, Trace: events, leaves: f.leaves, bare: f.bare}
 		return true
 	})
 	return f

@@ -54,6 +54,7 @@ type Subject struct {
 	clockless bool
 	watch     func(*scripted.Script) // nil: nobody watches
 	leaves    int                    // the caller closes a stream after fewer chunks than that; 0: it reads to the end
+	bare      bool                   // the caller's request says no more than it must
 }
 
 // Model is a decorator of a chat model. wrap returns inner with retries around

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,19 +27,35 @@ var (
 	parallel    = true
 )
 
-// request is what every call asks, each a copy of its own, with something in
-// every field that can be shared. Attempts scribble on theirs.
-var request = retry.ChatRequest{
-	Messages: []retry.Message{retry.UserText("hello"), {
-		Role:   retry.RoleAssistant,
-		Blocks: []retry.Block{retry.ToolCall{ID: "1", Name: "search", Args: json.RawMessage(`{}`)}},
+// asking is a request as it is made, and its digest.
+type asking struct {
+	retry.ChatRequest
+	digest string
+}
+
+// full is what calls ask, each a copy of its own: something in every field, and a
+// block of every kind. Attempts scribble on theirs.
+var full = newAsking(retry.ChatRequest{
+	Messages: []retry.Message{{
+		Role: retry.RoleUser,
+		Blocks: []retry.Block{
+			retry.Text{Text: "hello", Cache: cache},
+			retry.Image{Media: retry.Media{Type: "image/png", Data: "aGk="}, Cache: cache},
+			retry.Document{Media: retry.Media{FileID: "f"}, Cache: cache},
+		},
+	}, {
+		Role: retry.RoleAssistant,
+		Blocks: []retry.Block{
+			retry.Reasoning{Text: "hm", Signature: "s"}, retry.RedactedReasoning{Data: "r"},
+			retry.ToolCall{ID: "1", Name: "search", Args: json.RawMessage(`{}`), Cache: cache},
+		},
 	}, {
 		Role:   retry.RoleUser,
-		Blocks: []retry.Block{retry.ToolResult{CallID: "1", Blocks: []retry.Block{retry.Text{Text: "found"}}}},
+		Blocks: []retry.Block{retry.ToolResult{CallID: "1", Blocks: []retry.Block{retry.Text{Text: "found"}}, IsError: true, Cache: cache}},
 	}},
-	System:           []retry.SystemBlock{{Text: "be brief"}},
-	Tools:            []retry.Tool{{Name: "search", InputSchema: json.RawMessage(`{}`), Tags: []string{"safe"}}},
-	ToolChoice:       retry.ToolChoice{Mode: retry.ToolAuto},
+	System:           []retry.SystemBlock{{Text: "be brief", Cache: cache}},
+	Tools:            []retry.Tool{{Name: "search", Description: "looks it up", InputSchema: json.RawMessage(`{}`), Tags: []string{"safe"}, Cache: cache}},
+	ToolChoice:       retry.ToolChoice{Mode: retry.ToolNamed, Name: "search"},
 	ParallelToolUse:  &parallel,
 	MaxTokens:        1000,
 	Temperature:      &temperature,
@@ -46,7 +63,14 @@ var request = retry.ChatRequest{
 	TopK:             &topK,
 	StopSequences:    []string{"stop"},
 	AdditionalParams: json.RawMessage(`{}`),
-}
+})
+
+var cache = retry.CacheControl{Ephemeral: true, TTL: time.Hour}
+
+// bare is a request that says no more than it must.
+var bare = newAsking(retry.ChatRequest{Messages: []retry.Message{retry.UserText("hello")}})
+
+func newAsking(r retry.ChatRequest) *asking { return &asking{r, digestRequest(r)} }
 
 // scribble is what an attempt may do to its own copy of the request.
 func scribble(r retry.ChatRequest) {
@@ -102,10 +126,10 @@ func digest(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// asked is the digest of the request as it was made.
-var asked = digestRequest(request)
-
+// digestRequest takes a list that is nil for one that is empty.
 func digestRequest(r retry.ChatRequest) string {
+	r.System, r.Tools, r.StopSequences = orNil(r.System), orNil(r.Tools), orNil(r.StopSequences)
+	r.AdditionalParams = orNil(r.AdditionalParams)
 	text, err := json.Marshal(r)
 	if err != nil { // raw JSON that is none
 		text = fmt.Append(nil, r)
@@ -113,33 +137,34 @@ func digestRequest(r retry.ChatRequest) string {
 	return digest(text)
 }
 
+func orNil[S ~[]E, E any](s S) S {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
 // hash returns the digest of a request. Most are as they were made, which is
 // quick to see.
-func hash(r retry.ChatRequest) string {
-	if untouched(r) {
-		return asked
+func (a *asking) hash(r retry.ChatRequest) string {
+	if a.untouched(r) {
+		return a.digest
 	}
 	return digestRequest(r)
 }
 
-// untouched reports whether a request is as it was made, as far as that is quick
-// to say: reflection would cost more than an attempt.
-func untouched(r retry.ChatRequest) bool {
-	if len(r.Messages) != len(request.Messages) || len(r.StopSequences) != 1 || len(r.System) != 1 || len(r.Tools) != 1 || len(r.Tools[0].Tags) != 1 {
-		return false
-	}
-	for i, m := range r.Messages {
-		if m.Role != request.Messages[i].Role || len(m.Blocks) != 1 || !sameBlock(m.Blocks[0], request.Messages[i].Blocks[0]) {
-			return false
-		}
-	}
-	tool, same := r.Tools[0], request.Tools[0]
-	if r.System[0] != request.System[0] || tool.Name != same.Name || tool.Description != same.Description || tool.Cache != same.Cache ||
-		tool.Tags[0] != same.Tags[0] || string(tool.InputSchema) != "{}" || string(r.AdditionalParams) != "{}" || r.StopSequences[0] != "stop" {
-		return false
-	}
-	return r.ToolChoice == request.ToolChoice && r.MaxTokens == request.MaxTokens && pointsTo(r.ParallelToolUse, parallel) &&
-		pointsTo(r.Temperature, temperature) && pointsTo(r.TopP, topP) && pointsTo(r.TopK, topK)
+// untouched reports whether a request is as it was made: reflection would cost
+// more than an attempt.
+func (a *asking) untouched(r retry.ChatRequest) bool {
+	return slices.EqualFunc(r.Messages, a.Messages, func(got, want retry.Message) bool {
+		return got.Role == want.Role && slices.EqualFunc(got.Blocks, want.Blocks, sameBlock)
+	}) && slices.EqualFunc(r.Tools, a.Tools, func(got, want retry.Tool) bool {
+		return got.Name == want.Name && got.Description == want.Description && got.Cache == want.Cache &&
+			slices.Equal(got.Tags, want.Tags) && string(got.InputSchema) == string(want.InputSchema)
+	}) && slices.Equal(r.System, a.System) && slices.Equal(r.StopSequences, a.StopSequences) &&
+		string(r.AdditionalParams) == string(a.AdditionalParams) && r.ToolChoice == a.ToolChoice && r.MaxTokens == a.MaxTokens &&
+		samePointee(r.ParallelToolUse, a.ParallelToolUse) && samePointee(r.Temperature, a.Temperature) &&
+		samePointee(r.TopP, a.TopP) && samePointee(r.TopK, a.TopK)
 }
 
 // sameBlock compares a block of a request with that of the one that was made.
@@ -147,17 +172,21 @@ func sameBlock(got, want retry.Block) bool {
 	switch want := want.(type) {
 	case retry.ToolCall:
 		got, ok := got.(retry.ToolCall)
-		return ok && got.ID == want.ID && got.Name == want.Name && got.Cache == want.Cache && string(got.Args) == "{}"
+		return ok && got.ID == want.ID && got.Name == want.Name && got.Cache == want.Cache && string(got.Args) == string(want.Args)
 	case retry.ToolResult:
 		got, ok := got.(retry.ToolResult)
 		return ok && got.CallID == want.CallID && got.IsError == want.IsError && got.Cache == want.Cache &&
-			len(got.Blocks) == 1 && sameBlock(got.Blocks[0], want.Blocks[0])
+			slices.EqualFunc(got.Blocks, want.Blocks, sameBlock)
 	}
-	_, ok := got.(retry.Text)
-	return ok && got == want
+	return got == want
 }
 
-func pointsTo[T comparable](p *T, v T) bool { return p != nil && *p == v }
+func samePointee[T comparable](p, q *T) bool {
+	if p == nil || q == nil {
+		return p == q
+	}
+	return *p == *q
+}
 
 // describe returns the kind of a chunk, and size and hash of its content.
 func describe(chunk retry.StreamChunk) (kind string, size int, body string) {
@@ -181,7 +210,7 @@ func (m *watchedModel) Model() string { return m.inner.Model() }
 
 func (m *watchedModel) ChatStream(ctx context.Context, r retry.ChatRequest) (retry.Stream, error) {
 	c := m.callerOf(ctx)
-	n := m.attempt(ctx, c, hash(r))
+	n := m.attempt(ctx, c, m.asks.hash(r))
 	s, err := m.model(c).ChatStream(ctx, r)
 	scribble(r)
 	if err := m.ended(ctx, c, n, err); err != nil {
@@ -228,6 +257,12 @@ func (p *playing) attempt(ctx context.Context, c *caller, body string) int {
 	// caller's either.
 	detached := ctx.Value(callerKey{}) != c || ctx.Done() == nil
 	p.add(c, trace.Event{Attempt: n, Kind: trace.Attempt, Body: body, Detached: detached})
+	if n == piled+1 {
+		p.piles(c, n)
+	}
+	if n <= piled {
+		c.starts = append(c.starts, p.clock.Elapsed())
+	}
 	if ctx.Done() != c.ctx.Done() && !detached {
 		p.mu.Lock()
 		c.derived = append(c.derived, derived{ctx, n})
@@ -248,15 +283,49 @@ func (p *playing) ended(ctx context.Context, c *caller, n int, err error) error 
 	p.mu.Lock()
 	c.failures = append(c.failures, err)
 	p.mu.Unlock()
-	both := err == nil && !p.stream && c.cancel != nil && p.clock.Elapsed() == *p.script.Cancel
+	both := (err != nil || !p.stream) && c.cancel != nil && p.clock.Elapsed() == *p.script.Cancel
 	if both && c.goroutine != goroutine() {
-		c.cancel() // the answer has a way to go yet, and either may come first
+		c.cancel() // what came of it has a way to go yet, and either may come first
 	}
 	p.add(c, e)
 	if both {
-		c.cancel() // the answer was first
+		c.cancel() // what came of it was first
 	}
 	return err
+}
+
+// piled is of how many attempts in a row something must be left, while the call
+// goes on, to count as a pile: less may be of the call, or of the last attempt.
+const piled = 3
+
+// piles notes what each of the attempts before the n-th has left behind.
+func (p *playing) piles(c *caller, n int) {
+	if p.concurrent || len(p.calls) > 1 {
+		return // what is left may be another's
+	}
+	note := func(what string) {
+		p.add(c, trace.Event{Attempt: n, Kind: trace.Leaked, Error: fmt.Sprintf("at attempt %d each of the %d before it has left a %s, which stays while the call goes on", n, piled, what)})
+	}
+	held := make(map[<-chan struct{}]bool)
+	for _, d := range c.derived {
+		if d.Err() == nil {
+			held[d.Done()] = true
+		}
+	}
+	if len(held) >= piled {
+		note("context")
+		return
+	}
+	after := make(map[int]bool)
+	for _, w := range p.clock.Pending() {
+		if w.Owner != "suite" && w.Armed < p.clock.Elapsed() {
+			i, _ := slices.BinarySearch(c.starts, w.Armed+1)
+			after[i] = true
+		}
+	}
+	if len(after) >= piled {
+		note("timer")
+	}
 }
 
 // goroutine tells the goroutines that run apart: "goroutine 7 ".
@@ -334,18 +403,31 @@ const (
 	canceled     = "context canceled"
 )
 
+// Others have the class they say, which is not that of what they wrap: a failure
+// that may pass, and one that matches the error of a context.
+const (
+	givenUp  = "given up"
+	timedOut = "upstream timed out"
+)
+
 // unlike returns an error without a class for the reasons that ask for one, and
 // one and the same value for every reset.
 func unlike(t scripted.Turn, e *scripted.Error) error {
-	if _, ok := t.Answer.(scripted.Reset); ok {
+	switch a := t.Answer.(type) {
+	case scripted.Reset:
 		return errReset
-	}
-	if a, ok := t.Answer.(scripted.Permanent); ok {
+	case scripted.Permanent:
 		switch a.Reason {
 		case unclassified:
 			return errors.New(unclassified)
 		case canceled:
 			return fmt.Errorf("the server's own: %w", context.Canceled)
+		case givenUp:
+			return &scripted.Error{Class: e.Class, Text: e.Text, Err: errReset}
+		}
+	case scripted.Status:
+		if a.Message == timedOut {
+			return &scripted.Error{Class: e.Class, Text: e.Text, Status: e.Status, Err: context.DeadlineExceeded}
 		}
 	}
 	return e

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -155,6 +156,29 @@ func oddHints(p retry.Policy) (out []*scripted.Script) {
 			&scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: scripted.Transient{}, After: 3 * time.Millisecond}, turn, hello}})
 	}
 	return out
+}
+
+// oddErrors are scripts of failures that wrap what has another class: a refusal
+// that a layer below gave up on, and a server's own timeout, which matches the
+// error of a context that has not ended.
+func oddErrors(p retry.Policy) (out []*scripted.Script) {
+	hello := scripted.Turn{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}}
+	final := scripted.Turn{Answer: scripted.Permanent{Reason: givenUp}}
+	slow := scripted.Turn{Answer: scripted.Status{Status: 504, Message: timedOut}}
+	for _, turns := range [][]scripted.Turn{{final, hello}, {slow, hello}, {slow, final, hello}} {
+		out = append(out, &scripted.Script{Policy: &p, Turns: turns})
+	}
+	return out
+}
+
+// endlessHint is a script of a server that asks for so long that the time which is
+// gone and the wait together are more than a number holds.
+func endlessHint(p retry.Policy) *scripted.Script {
+	const most = (math.MaxInt64 / time.Millisecond) * time.Millisecond
+	return &scripted.Script{Policy: &p, Turns: []scripted.Turn{
+		{Answer: scripted.Transient{Hinted: true, Wait: most}, After: 10 * time.Millisecond},
+		{Answer: scripted.Stream{Items: []scripted.Item{scripted.Text("hi")}}},
+	}}
 }
 
 // marathons are scripts longer than any small world: so many failures that a

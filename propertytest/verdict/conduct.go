@@ -74,6 +74,8 @@ func wrongNotice(c *call) (out []Finding) {
 		case !came && c.end == nil: // nobody saw whether it came
 		case !came && !may:
 			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("a retry after attempt %d was announced, and none followed", a.number)})
+		case a.failed != nil && e.At > a.failed.At:
+			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("the retry after attempt %d was announced %v after the failure, and not before the wait", a.number, e.At-a.failed.At)})
 		case waited && *e.Wait != gap:
 			out = append(out, Finding{Attempt: a.number, At: e.At, What: fmt.Sprintf("a wait of %v after attempt %d was announced, and it was %v", *e.Wait, a.number, gap)})
 		case a.failed != nil && a.failed.Error != e.Error:

@@ -26,8 +26,9 @@ func lostError(c *call) []Finding {
 	f.At = c.end.At
 	matches := slices.Contains(c.end.Is, trace.IsLast)
 	must, may := c.cut()
+	ended := slices.Contains(c.end.Is, trace.IsContext)
 	switch {
-	case may && matches && slices.Contains(c.end.Is, trace.IsContext):
+	case may && matches && ended, a.late && ended:
 		return nil
 	case must && !matches:
 		f.Level = c.spec.level(LastError)

@@ -60,7 +60,7 @@ var rules = []Rule{
 		find: wrongClock,
 	}, {
 		ID: "R12", Name: "leaked", Area: "waiting", Since: 1, Guard: "C2, C10",
-		Says: "when a call is over no timer, goroutine, stream or context of it is left",
+		Says: "when a call is over no timer, goroutine, stream or context of it is left, and none pile up while it goes on",
 		Harm: "a server that calls a flaky one for a week runs out of memory or connections",
 		find: leaked,
 	}, {
@@ -159,7 +159,7 @@ var rules = []Rule{
 		Harm: "a failure that was seen once cannot be seen again",
 	}, {
 		ID: "R32", Name: "wrong-notice", Area: "conduct", Since: 1, Guard: "C4",
-		Says: "each retry is announced once, with the failure it follows and the wait before it",
+		Says: "each retry is announced once, before its wait, with the failure it follows and how long that is",
 		Harm: "the dashboard counts retries that never happen, or not those that do",
 		find: wrongNotice,
 	}, {

@@ -48,6 +48,13 @@ func TestWhatTheRulesSay(t *testing.T) {
 		trace string
 		says  string // all findings, "deviation " before those; "" for none
 	}{
+		{"announced when the wait is over", strict(limited), attempt(1, "0s", "failed", fails) + event("1s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) + attempt(2, "1s", "opened", ""),
+			"wrong-notice: the retry after attempt 1 was announced 1s after the failure, and not before the wait"},
+		{"announced before the wait", strict(limited), attempt(1, "0s", "failed", fails) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) + attempt(2, "1s", "opened", ""), ""},
+		{"does not know of a failure that came after the end of the context", strict(limited), event("0s", 1, "attempt", "") + event("1s", 0, "cancel", "") +
+			event("1s", 1, "failed", fails) + event("1s", 0, "end", `"error":"canceled","is":["context","cause"]`), ""},
+		{"loses a failure that came before the end of the context", strict(limited), attempt(1, "0s", "failed", fails) + event("500ms", 0, "cancel", "") +
+			event("500ms", 0, "end", `"error":"canceled","is":["context","cause"]`), `lost-error: attempt 1 failed with "503", the caller got "canceled"`},
 		{"a long hint is to end the call", strict(long), attempt(1, "0s", "failed", asks5s) + attempt(2, "5s", "opened", ""),
 			"extra-attempt: attempt 2, and the policy gives up when a server asks for 5s"},
 		{"no attempt at all", strict(policy), begun("") + event("0s", 0, "end", same), "gave-up-early: the call ended without an attempt"},

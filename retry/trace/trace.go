@@ -55,7 +55,7 @@ const (
 	// What only a test harness around the code sees.
 	Begin    Kind = "begin"    // the retried call was entered
 	Sent     Kind = "sent"     // the inner model's stream handed out a chunk, or ended
-	Leaked   Kind = "leaked"   // something was left behind when all was over
+	Leaked   Kind = "leaked"   // something was left behind, by attempts of the call or when all was over
 	Panicked Kind = "panicked" // the code panicked
 	Stuck    Kind = "stuck"    // the code neither went on nor returned
 	Strayed  Kind = "strayed"  // the code took time from another clock than the one it was given
