@@ -37,7 +37,6 @@ type attempt struct {
 	finished bool         // the terminal chunk was
 	broken   *trace.Event // its stream ended in an error, or was seen to end without its terminal chunk
 	dead     bool         // the context had ended before it began
-	late     bool         // it failed after the context had ended, with an error of the server's
 	alive    bool         // it succeeded, and the context had not ended
 }
 
@@ -95,7 +94,7 @@ func (c *call) of(e *trace.Event) *attempt {
 func (c *call) addTo(a *attempt, e *trace.Event) {
 	switch e.Kind {
 	case trace.Failed:
-		a.failed, a.late = e, c.cancel != nil && e.Class != ""
+		a.failed = e
 	case trace.Opened:
 		a.opened, a.alive = e, c.cancel == nil
 	case trace.Wait:

@@ -105,7 +105,14 @@ func (c *call) cut() (must, may bool) {
 		return false, cancelled && !a.permanent() && a.number < c.most()
 	}
 	goesOn, _ := c.goesOn(i)
+	goesOn = goesOn && !c.coincides(a)
 	return goesOn && (cancelled || !c.timeLeft(i, least)), cancelled || !c.timeLeft(i, most)
+}
+
+// coincides reports whether the context ended at the instant at which the server
+// refused the attempt: what comes first is what the code sees first.
+func (c *call) coincides(a attempt) bool {
+	return c.cancel != nil && a.failed != nil && a.failed.Class != "" && c.cancel.At == a.failed.At
 }
 
 func lostCancel(c *call) []Finding {

@@ -28,7 +28,7 @@ func lostError(c *call) []Finding {
 	must, may := c.cut()
 	ended := slices.Contains(c.end.Is, trace.IsContext)
 	switch {
-	case may && matches && ended, a.late && ended:
+	case may && matches && ended, ended && c.coincides(a):
 		return nil
 	case must && !matches:
 		f.Level = c.spec.level(LastError)

@@ -51,8 +51,13 @@ func TestWhatTheRulesSay(t *testing.T) {
 		{"announced when the wait is over", strict(limited), attempt(1, "0s", "failed", fails) + event("1s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) + attempt(2, "1s", "opened", ""),
 			"wrong-notice: the retry after attempt 1 was announced 1s after the failure, and not before the wait"},
 		{"announced before the wait", strict(limited), attempt(1, "0s", "failed", fails) + event("0s", 1, "notice", `"wait_ns":1000000000,"error":"503"`) + attempt(2, "1s", "opened", ""), ""},
-		{"does not know of a failure that came after the end of the context", strict(limited), event("0s", 1, "attempt", "") + event("1s", 0, "cancel", "") +
+		{"does not know of a failure that came with the end of the context", strict(limited), event("0s", 1, "attempt", "") + event("1s", 0, "cancel", "") +
 			event("1s", 1, "failed", fails) + event("1s", 0, "end", `"error":"canceled","is":["context","cause"]`), ""},
+		{"does not know of an end of the context that came with the failure", strict(limited), event("0s", 1, "attempt", "") + event("1s", 1, "failed", fails) +
+			event("1s", 0, "cancel", "") + event("1s", 0, "end", same), ""},
+		{"goes on where the context ended with the failure", strict(limited), event("0s", 1, "attempt", "") + event("1s", 1, "failed", asks0) +
+			event("1s", 0, "cancel", "") + attempt(2, "1s", "failed", fails) + event("1s", 0, "end", same),
+			"deviation hammer: attempt 2 came at once, because the server said 0\nstarted-after-cancel: attempt 2 began at 1s, and the context had ended at 1s"},
 		{"loses a failure that came before the end of the context", strict(limited), attempt(1, "0s", "failed", fails) + event("500ms", 0, "cancel", "") +
 			event("500ms", 0, "end", `"error":"canceled","is":["context","cause"]`), `lost-error: attempt 1 failed with "503", the caller got "canceled"`},
 		{"a long hint is to end the call", strict(long), attempt(1, "0s", "failed", asks5s) + attempt(2, "5s", "opened", ""),
