@@ -108,6 +108,9 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if report := (*fakeclock.Report)(nil); errors.As(err, &report) { // which ended the goroutines of all calls
+		p.events = slices.DeleteFunc(p.events, func(e trace.Event) bool { return e.Error == exited })
+	}
 	if err != nil {
 		p.failed(err)
 	}
