@@ -10,9 +10,10 @@ import (
 func newSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [KIND]",
-		Short: "Print the JSON schema of a kind of result",
-		Long: `Print the JSON schema of a kind of result, such as retrysim fleet -f json writes: one that
-needs no other file. Without a kind, list them all. Each result names its own, as in
+		Short: "Print the JSON schema of what is written for machines",
+		Long: `Print the JSON schema of a kind of result, such as retrysim fleet -f json writes, or of
+another format: a trace, what serve answers, a conformance report, its badge. It needs no
+other file. Without a kind, list them all. What is written names its own schema, as in
 "schema":"retrysim.fleet/v1".`,
 		Example: `  retrysim schema
   retrysim schema fleet > fleet.schema.json`,

@@ -24,6 +24,7 @@ import (
 // serving is a running serve command.
 type serving struct {
 	t     *testing.T
+	line  string // the first of its output
 	ready struct {
 		Schema, Addr, URL string
 		Scripts           []struct{ Name, URL string }
@@ -45,7 +46,16 @@ func serve(t *testing.T, args ...string) *serving {
 	line, err := s.out.ReadString('\n')
 	require.NoError(t, err, s.msg)
 	require.NoError(t, json.Unmarshal([]byte(line), &s.ready), line)
+	s.line = line
 	return s
+}
+
+// report returns the report of the script of that number, as it is now.
+func (s *serving) report(script int) string {
+	s.t.Helper()
+	status, text := s.do("GET", s.ready.Scripts[script].URL+"/report", "")
+	require.Equal(s.t, http.StatusOK, status)
+	return text
 }
 
 // end returns the exit status and what was printed at the end.
@@ -366,7 +376,7 @@ func TestServeWritesNoSecretDown(t *testing.T) {
 	s.do("POST", url+"/"+canary+"/chat/completions?key="+canary, body, header...)
 	s.do("POST", url+"/v1/chat/completions?key="+canary, "{"+canary, header...)
 	s.do("POST", url+"/v1/chat/completions?key="+canary, body, header...)
-	_, report := s.do("GET", url+"/report", "")
+	report := s.report(0)
 	s.do("POST", url+"/v1/chat/completions?key="+canary, body, header...)
 	code, out := s.end()
 	assert.Equal(t, exitFailed, code)

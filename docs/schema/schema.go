@@ -1,4 +1,5 @@
-// Package schema holds the JSON schemas of what retrysim writes for machines.
+// Package schema holds the JSON schemas of what retrysim and a conformance run
+// write for machines.
 package schema
 
 import (
