@@ -140,21 +140,21 @@ func TestExamplesMatchTheSchema(t *testing.T) {
 // played to its end and beyond, by a client that breaks a rule.
 func TestServeMatchesItsSchemas(t *testing.T) {
 	compiler := jsonschema.NewCompiler()
-	s := serve(t, script(t, "a.retry", `429 retry-after=1h; ok "Hello"`), "--calls", "3")
+	s := serve(t, script(t, "both.txtar", "-- a.retry --\n429 retry-after=1h; ok\n-- b.retry --\nok\n"), "--calls", "3")
 	validate(t, compiler, []byte(s.line))
 	empty := s.report(0)
 	validate(t, compiler, []byte(empty))
 	for range 3 {
-		s.do("POST", s.ready.URL+"/v1/chat/completions", chat)
+		s.do("POST", s.ready.Scripts[0].URL+"/v1/chat/completions", chat)
 	}
 	full := s.report(0)
 	validate(t, compiler, []byte(full))
 	assert.Contains(t, full, `"rule":"early-retry"`)
 	assert.Contains(t, full, `"misfits":["call 2`)
-	s.do("POST", s.ready.URL+"/v1/chat/completions", chat)
+	s.do("POST", s.ready.Scripts[1].URL+"/v1/chat/completions", chat)
 	s.end()
 
-	refuses(t, "serve", s.line, map[string]string{`"addr":`: `"address":`, `"name":"a"`: `"name":"a b"`, `"url":"http:`: `"url":"ftp:`})
+	refuses(t, "serve", s.line, map[string]string{`"addr":`: `"address":`, `"name":"both.a"`: `"name":"both a"`, `"url":"http:`: `"url":"ftp:`})
 	refuses(t, "served", full, map[string]string{
 		`"findings":[`: `"found":[`, `"level":"violation"`: `"level":"warning"`, `"id":"R01"`: `"id":1`, `"event":"attempt"`: `"event":"tried"`,
 		`"incomplete":0`: `"incomplete":null`, `"calls":2`: `"calls":"2"`,
