@@ -3,7 +3,6 @@
 package docs_test
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -80,6 +79,8 @@ func TestPolicies(t *testing.T) {
 // licences are told by words that only they have; the first that fits counts.
 var licences = []struct{ name, words string }{
 	{"FTL or GPL-2.0-or-later", "The FreeType License, which"},
+	{"FTL or GPL-2.0-or-later", "The FreeType Project LICENSE"},
+	{"BSL-1.0", "Boost Software License"},
 	{"CC-BY-4.0", "Creative Commons Attribution 4.0"},
 	{"Apache-2.0", "Apache License"},
 	{"OFL-1.1", "SIL Open Font License"},
@@ -91,8 +92,16 @@ var licences = []struct{ name, words string }{
 	{"MIT", "Permission is hereby granted, free of charge"},
 }
 
+// enclosed are the files in a module, besides those in its folder, that hold the
+// licences of what is linked in: the first of the two that Freetype-Go offers, and
+// those of the code that packages of gonum have from elsewhere.
+var enclosed = map[string][]string{
+	"github.com/golang/freetype": {"licenses/ftl.txt"},
+	"gonum.org/v1/gonum":         {"THIRD_PARTY_LICENSES/Boost-LICENSE", "THIRD_PARTY_LICENSES/Cephes-LICENSE", "THIRD_PARTY_LICENSES/Go-LICENSE", "THIRD_PARTY_LICENSES/Probab-LICENSE"},
+}
+
 // Every module that is linked into the command, on any of three systems, with
-// its licence, and the script in the HTML reports.
+// its licences, and the script in the HTML reports.
 func TestThirdParty(t *testing.T) {
 	modules := make(map[string]string) // "path version": its folder
 	for _, system := range []string{"linux", "darwin", "windows"} {
@@ -110,46 +119,66 @@ func TestThirdParty(t *testing.T) {
 	require.NotEmpty(t, modules)
 	var table, texts strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		text := licenceOf(t, modules[name])
-		licence := "unknown"
-		for _, l := range licences {
-			if strings.Contains(strings.Join(strings.Fields(text), " "), l.words) {
-				licence = l.name
-				break
-			}
-		}
-		assert.NotEqual(t, "unknown", licence, "%s: which licence is it?", name)
 		path, version, _ := strings.Cut(name, " ")
-		fmt.Fprintf(&table, "| %s | %s | %s |\n", path, version, licence)
-		fmt.Fprintf(&texts, "\n## %s\n\n```text\n%s\n```\n", path, strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")))
+		fmt.Fprintf(&texts, "\n## %s\n", path)
+		var names []string
+		for _, text := range licencesOf(t, modules[name], enclosed[path]...) {
+			names = append(names, licenceName(t, name, text))
+			fmt.Fprintf(&texts, "\n```text\n%s\n```\n", text)
+		}
+		slices.Sort(names)
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", path, version, strings.Join(slices.Compact(names), ", "))
 	}
+	fmt.Fprintf(&table, "| the runtime and the standard library of Go | the toolchain's | BSD-3-Clause, in the words of golang.org/x/mod |\n")
 	banner, err := os.ReadFile("../cmd/retrysim/internal/report/page/uplot/uPlot.iife.min.js")
 	require.NoError(t, err)
 	first, _, _ := strings.Cut(string(banner), "\n")
 	require.Contains(t, first, "uPlot")
-	uplot := licenceOf(t, "../cmd/retrysim/internal/report/page/uplot")
-	require.Contains(t, uplot, "MIT License")
-	fmt.Fprintf(&texts, "\n## uPlot\n\n```text\n%s\n```\n", strings.TrimSpace(uplot))
+	uplot := licencesOf(t, "../cmd/retrysim/internal/report/page/uplot")
+	require.Len(t, uplot, 1)
+	require.Contains(t, uplot[0], "MIT License")
+	fmt.Fprintf(&texts, "\n## uPlot\n\n```text\n%s\n```\n", uplot[0])
 	golden(t, "../THIRD_PARTY.md", "# Third parties\n\n<!-- Made from the module cache by make golden. -->\n\n"+
 		"What is linked into `retrysim`, and under which licence. Who imports `retry`, `fakeclock` or `scripted` gets clockwork alone.\n\n"+
 		"| module | version | licence |\n|---|---|---|\n"+table.String()+
 		credits+"\nThe HTML reports hold uPlot, MIT: `"+first+"`.\n"+texts.String())
 }
 
-// credits are what two of the licences ask for.
+// credits are what some of the licences ask for.
 const credits = `
-gonum.org/v1/plot, which draws the charts, imports every backend that it has, so two licences of another kind are linked in with it. Each asks for a credit: [SVGo](https://github.com/ajstarks/svgo), by Anthony Starks, is used unchanged under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), without any warranty. Of Freetype-Go the rasteriser is used, unchanged, under the FreeType License, the first of the two on offer: portions of this software are copyright © 1996-2006 The FreeType Project (www.freetype.org), all rights reserved.
+gonum.org/v1/plot, which draws the charts, imports every backend and font that it has, so licences of another kind are linked in with it. The Liberation fonts are unchanged, under the SIL Open Font License; the Go code around them is not part of that. Two ask for a credit: [SVGo](https://github.com/ajstarks/svgo), by Anthony Starks, is used unchanged under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), without any warranty. Of Freetype-Go the rasteriser is used, unchanged, under the FreeType License, the first of the two on offer: portions of this software are copyright © 1996-2006 The FreeType Project (www.freetype.org), all rights reserved.
 `
 
-func licenceOf(t *testing.T, dir string) string {
+// licencesOf returns the texts of the licences in a folder, and of others below it.
+func licencesOf(t *testing.T, dir string, below ...string) (texts []string) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "[LC][IO][CP][EY]*"))
 	require.NoError(t, err)
 	require.NotEmpty(t, names, "%s has no licence", dir)
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(b, a) }) // LICENSE before COPYING
-	text, err := os.ReadFile(names[0])
-	require.NoError(t, err)
-	return string(text)
+	for _, name := range below {
+		names = append(names, filepath.Join(dir, name))
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+		for i := range lines {
+			lines[i] = strings.TrimRight(lines[i], " \t\f")
+		}
+		texts = append(texts, strings.TrimSpace(strings.Join(lines, "\n")))
+	}
+	return texts
+}
+
+func licenceName(t *testing.T, module, text string) string {
+	t.Helper()
+	for _, l := range licences {
+		if strings.Contains(strings.Join(strings.Fields(text), " "), l.words) {
+			return l.name
+		}
+	}
+	t.Errorf("%s: which licence is it?", module)
+	return ""
 }
 
 // The rows that the README quotes stand in the pages that they are from.
