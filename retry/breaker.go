@@ -122,8 +122,8 @@ func (c *Circuit) Abandon(_ time.Time, permit Permit) {
 // that the server did not turn away. It is a comparable value; a [Throttler]
 // is the state that obeys it.
 type Throttle struct {
-	Multiplier Tokens        // in thousandths; 2·Token is usual, smaller is stricter
-	Window     time.Duration // 2 minutes is usual
+	Multiplier Tokens        // from Token to 1000·Token; 2·Token is usual, smaller is stricter
+	Window     time.Duration // at least 10 ns; 2 minutes is usual
 }
 
 // Validate names the first field whose value has no meaning.
@@ -149,8 +149,8 @@ type Throttler struct {
 
 var _ Limit = (*Throttler)(nil)
 
-// NewThrottler returns a throttler that draws its chance from words, or the
-// error of an invalid throttle.
+// NewThrottler returns a throttler that draws its chance from words, which
+// nobody else may use, or the error of an invalid throttle or of no words.
 func NewThrottler(t Throttle, words rand.Source) (*Throttler, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err

@@ -30,7 +30,8 @@ func (t Tokens) String() string {
 // [Bucket] is the state that obeys it. Every field is optional; the zero Budget
 // never refuses, because its retries cost nothing.
 //
-// Retries are paid with tokens. A bucket begins full.
+// Retries are paid with tokens. A bucket begins full, one with a Window with its
+// Floor.
 type Budget struct {
 	// Capacity is the most tokens that the bucket holds. With a Window there
 	// is no such limit: tokens expire instead.
@@ -51,9 +52,10 @@ type Budget struct {
 	Above Tokens
 
 	// Window, if not 0, is how long a token lives: what was earned and spent
-	// longer ago is forgotten, to a tenth of the window.
+	// longer ago is forgotten, to a tenth of the window. At least 10 ns.
 	Window time.Duration
-	// Floor is what a bucket with a Window holds in any case.
+	// Floor is what a bucket with a Window holds when nothing was earned or
+	// spent within it.
 	Floor Tokens
 }
 
@@ -97,7 +99,8 @@ func RatioBudget(share Tokens, window time.Duration) Budget {
 }
 
 // FinagleBudget is Finagle's RetryBudget: within the window of ttl, retries up
-// to share of the calls, and perSecond of them in any case.
+// to share of the calls, and perSecond of them for each whole second of ttl in
+// any case.
 func FinagleBudget(ttl time.Duration, share Tokens, perSecond int) Budget {
 	floor := Tokens(perSecond) * Token * Tokens(ttl/time.Second)
 	return Budget{PerCall: share, Cost: Token, Window: ttl, Floor: floor}
@@ -249,5 +252,5 @@ func (b *Bucket) add(now time.Time, n Tokens) {
 		b.window.add(now, int64(n))
 		return
 	}
-	b.tokens = min(max(b.tokens+n, 0), b.budget.Capacity)
+	b.tokens = max(b.tokens+min(n, b.budget.Capacity-b.tokens), 0) // in this order nothing overflows
 }

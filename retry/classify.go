@@ -90,7 +90,8 @@ func (c Classification) IsTransient() bool { return c.transient }
 func (c Classification) RetryAfter() (d time.Duration, ok bool) { return c.after, c.hinted }
 
 // String returns "permanent", "transient", "throttled" or "timed out", the
-// last three perhaps with a hint: "transient, retry after 1.5s".
+// last three perhaps with what else is known: "transient, retry after 1.5s",
+// "timed out, not to be retried".
 func (c Classification) String() string {
 	s := "permanent"
 	switch {

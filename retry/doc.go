@@ -30,8 +30,8 @@
 //   - C6: otherwise the n-th wait is BaseDelay·2^(n-1), or what another
 //     [Schedule] says, at most MaxDelay, and saturates instead of overflowing.
 //   - C7: [JitterAdditive] adds less than a tenth of the wait, after the cap and
-//     to a Retry-After too, and never subtracts. Other kinds add nothing to a
-//     Retry-After.
+//     to a Retry-After that replaces the backoff too, and never subtracts. Other
+//     kinds add nothing to a Retry-After.
 //   - C8: every attempt gets an equal request: what one does to its copy reaches
 //     neither the caller nor the next.
 //   - C9: only opening a stream is retried. An opened stream is handed over as it
@@ -53,11 +53,10 @@
 //
 // # Limits and pacing
 //
-// A [Limit] refuses: a [Bucket] of retries, a [Circuit], a [RateCircuit],
-// a [Throttler]. A
-// [Pacer] makes wait: it lets attempts go when their turn comes, by [Paced] or
-// [Pacer.Wait]. Each has the scope of whatever holds it, from one call to all
-// of a process.
+// A [Limit] refuses: a [Bucket] of retries, a [Circuit], a [RateCircuit], a
+// [Throttler]. A [Pacer] makes wait: it lets attempts go when their turn comes,
+// by [Paced] or [Pacer.Wait]. Each has the scope of whatever holds it, from one
+// call to all of a process.
 //
 // # Time and chance
 //

@@ -18,6 +18,8 @@ func (f ObserverFunc) Observe(e Event) { f(e) }
 // and [CallEnded]. The events of one call come in this order:
 //
 //	(AttemptStarted AttemptEnded (WaitStarted WaitEnded)?)* CallEnded
+//
+// A call that ends by a panic of the caller's code has no further event.
 type Event interface{ event() }
 
 // Moment says which call an event belongs to and when it happened.
@@ -51,7 +53,7 @@ type WaitEnded struct {
 	Err error
 }
 
-// CallEnded is the last event of every call.
+// CallEnded is the last event of every call that returns.
 type CallEnded struct {
 	Moment                // Attempt is the number of attempts made
 	Elapsed time.Duration // since the call began

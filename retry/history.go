@@ -145,9 +145,11 @@ func (c *Counters) Observe(event Event) {
 }
 
 // All ranges over the counters, each under the name of an OpenTelemetry
-// counter, in a fixed order: whole numbers, and retry.wait.duration in
-// nanoseconds. The calls that ended are the sum of the retry.calls.* below
-// them.
+// counter, in a fixed order: whole numbers, and retry.wait.duration, the waits
+// that were decided, in nanoseconds. The calls that ended are the sum of the
+// retry.calls.* below them: exhausted are those whose policy had no further
+// attempt, no more time, or no patience for so long a Retry-After; refused, those
+// that a [Limit] ended.
 func (c *Counters) All() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		for _, n := range []struct {

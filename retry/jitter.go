@@ -18,8 +18,9 @@ import (
 //
 // Each end is rounded towards the delay. An empty window gives the delay.
 //
-// [JitterAdditive] applies to a Retry-After as well, because it only adds. The
-// other kinds add nothing to one.
+// [JitterAdditive] applies to a Retry-After as well, because it only adds; but
+// not under [HintOrBackoff] and [HintWithin], where a Retry-After is compared
+// with a backoff that has its jitter. The other kinds add nothing to one.
 type Jitter uint32
 
 // The low half of a Jitter is how far the window reaches below the delay, the
@@ -33,9 +34,10 @@ const (
 	JitterFull Jitter = 1000
 	// JitterEqual draws from [delay/2, delay).
 	JitterEqual Jitter = 500
-	// JitterDecorrelated draws from [BaseDelay, 3·the wait before), which at
-	// first is BaseDelay, and caps the result (AWS Architecture Blog,
-	// "Exponential Backoff And Jitter", 2015). It replaces the schedule.
+	// JitterDecorrelated draws from [BaseDelay, 3·the wait before), which
+	// counts as BaseDelay at first and where it was shorter, and caps the
+	// result (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+	// It replaces the schedule: Multiplier and Cap mean nothing to it.
 	JitterDecorrelated Jitter = math.MaxUint32
 )
 

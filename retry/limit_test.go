@@ -148,6 +148,13 @@ func TestBudgetsAsText(t *testing.T) {
 	}
 }
 
+// A bucket so large that it is meant to be never empty stays full.
+func TestTheLargestBucketDoesNotOverflow(t *testing.T) {
+	b := newBucket(t, retry.Budget{Capacity: math.MaxInt64, PerSuccess: retry.Token, Cost: retry.Token})
+	b.Report(time.Time{}, 1, true, retry.Transient())
+	assert.Equal(t, retry.Tokens(math.MaxInt64), b.Tokens(time.Time{}))
+}
+
 // One bucket, step by step.
 func TestBucket(t *testing.T) {
 	t0 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -22,7 +22,7 @@ type Pacing struct {
 //
 // A request is under way until its stream has ended or is closed. It then costs
 // the input and output tokens that the answer's [Usage] names, and what was
-// expected if there is none.
+// expected if there is none, as of a refused request.
 func Paced(inner CompletionModel, p Pacing) CompletionModel { return &paced{inner, p} }
 
 type paced struct {

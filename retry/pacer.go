@@ -31,7 +31,7 @@ type Pacer struct {
 	epoch            time.Time   // of Wait; zero before its first call
 }
 
-// Never is the time of what does not happen by itself.
+// never is the time of what does not happen by itself.
 const never = math.MaxInt64
 
 // NewPacer returns a pacer with nobody waiting, or the error of an invalid

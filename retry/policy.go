@@ -52,8 +52,8 @@ type Policy struct {
 	LongRetryAfter LongHint
 
 	// AttemptTimeout bounds each attempt, for a stream only its opening. An
-	// attempt that it ended is transient, with no Retry-After. 0 means no
-	// bound.
+	// attempt that it ended is transient, with no Retry-After, unless its
+	// error is [Retryable] and says otherwise. 0 means no bound.
 	AttemptTimeout time.Duration
 	// MaxElapsed bounds the call: a retry that would start later than this
 	// after the start of the first attempt is refused. One that would start
@@ -68,8 +68,9 @@ func Default() Policy {
 }
 
 // Validate names the first field whose value has no meaning: a negative
-// duration, an unknown kind, or a field that the schedule does not read. A cap
-// below the base is valid: it caps from the first wait.
+// duration, an unknown kind, a number outside its range, or a field that the
+// schedule or another field leaves unread. A cap below the base is valid: it caps
+// from the first wait.
 func (p Policy) Validate() error {
 	for _, d := range []struct {
 		name  string

@@ -85,8 +85,8 @@ func (p *Policy) Set(text string) error {
 //
 // A key left out has the value that [Default] gives it: base=1s, cap=30s,
 // jitter=additive and attempts=3, the others zero; but const and list, which do
-// not grow, have no cap. Durations are those of
-// [time.ParseDuration], never negative. An error is a [*PolicyError].
+// not grow, have no cap. Durations are those of [time.ParseDuration], never
+// negative. An error is a [*PolicyError].
 func ParsePolicy(text string) (Policy, error) {
 	if text == policyOff {
 		return Policy{}, nil

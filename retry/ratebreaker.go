@@ -15,8 +15,8 @@ import (
 // Unlike a budget it has no half measures: at a failure rate around Share, some
 // retries go and some do not; clearly above it, none.
 type RateBreaker struct {
-	// Share is how many of the last attempts may fail, as a part of a Token,
-	// above 0 and at most 1: retries go while fewer have failed.
+	// Share is how many of the last attempts may fail, in (0, Token], where
+	// [Token] is all of them: retries go while fewer have failed.
 	Share Tokens
 	// Of is how many attempts are looked at, 1 to 10,000. As long as there have
 	// been fewer, those are.

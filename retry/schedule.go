@@ -41,9 +41,9 @@ const million = 1_000_000
 //
 //	min(BaseDelay · Multiplier^(attempt-1), MaxDelay)
 //
-// rounded down once, with no minimum when MaxDelay is 0 or caps after the
-// jitter. It saturates at the largest Duration, about 292 years, and never
-// overflows. An attempt below 1 counts as 1. The policy must be valid.
+// rounded down once, and not cut when MaxDelay is 0 or caps after the jitter. It
+// saturates at the largest Duration, about 292 years, and never overflows. An
+// attempt below 1 counts as 1. The policy must be valid.
 func (p Policy) Backoff(attempt int) time.Duration {
 	delay, _ := p.capped(attempt)
 	return delay
@@ -105,7 +105,7 @@ func MakeDelays(delays ...time.Duration) Delays {
 	return Delays(strings.Join(texts, "/"))
 }
 
-// List returns the delays.
+// List returns the delays, nil if d is no list.
 func (d Delays) List() []time.Duration {
 	var out []time.Duration
 	for text := range strings.SplitSeq(string(d), "/") {

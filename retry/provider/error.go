@@ -102,12 +102,13 @@ var requestIDs = []string{
 // from 400 to 599, as a number or the text of one, is a status and replaces
 // HTTP's. A body that is not JSON, of an unknown shape or longer than [MaxBody]
 // leaves the decision to the status, and so do codes and types that no rule
-// knows. At last an X-Should-Retry header, true or false, overrules everything but a
-// spent quota, as it does in the SDKs of OpenAI and Anthropic.
+// knows. At last an X-Should-Retry header, true or false, overrules everything
+// but a spent quota, as it does in the SDKs of OpenAI and Anthropic.
 //
 // The wait is the longest of [RetryAfter] and the body's RetryInfo; of a 429
-// with neither, it is that of [Reset]. A failure that is not transient has none,
-// and the header of a 2xx counts for nothing. The time it takes is linear in
+// with neither, it is that of [Reset]. A failure that is not transient has none.
+// The header of a 2xx, whose body reports a failure, speaks of a success:
+// neither its wait nor its X-Should-Retry counts. The time it takes is linear in
 // the size of header and body.
 func FromResponse(p Provider, status int, h http.Header, body []byte, now time.Time) *Error {
 	r := read(readObject(body))

@@ -65,8 +65,12 @@ var statuses = map[int]Kind{
 }
 
 // Status returns what an HTTP status means when nothing else is known: no
-// provider, no header, no body. A status that is no failure (1xx, 2xx, 3xx)
-// and a number that is no status are Permanent: there is nothing to try again.
+// provider, no header, no body. Of the 4xx, 408, 409, 425 and 429 are Transient,
+// 402 is QuotaExhausted, and the others are Permanent. Of the 5xx, 503 and 529
+// are Overloaded; 502, 504, 520 and 524, in which a gateway has no answer to
+// pass on, are Ambiguous; 501, 505, 511 and 526 are Permanent, and the others
+// Transient. A status that is no failure (1xx, 2xx, 3xx) and a number that is no
+// status are Permanent: there is nothing to try again.
 func Status(code int) Kind {
 	if kind, found := statuses[code]; found {
 		return kind

@@ -6,13 +6,15 @@
 //	})
 //	client := &http.Client{Transport: transport}
 //
-// A refusal by status, such as 429 or 503, is retried for every method, since
-// the server says that it did nothing. After an ambiguous failure (a
-// connection that broke, a timeout, a gateway's 502 or 504) the work may have
-// been done: it is retried for the methods that RFC 9110, section 9.2.2, calls
-// idempotent, for a request that carries an Idempotency-Key, and for the others
-// only if [Config.RetryAmbiguous] says so. A request whose body cannot be sent
-// again, because it has no GetBody, is tried once.
+// A refusal by a status that [provider.Status] calls transient or overloaded, such
+// as 429, 500 or 503, is retried for every method: it counts as the server's word
+// that it did not do the work. Where a 500 may come after the work was done,
+// [Config.Classify] says so. After an ambiguous failure (a connection that
+// broke, a timeout, a gateway's 502 or 504) the work may have been done: it is
+// retried for the methods that RFC 9110, section 9.2.2, calls idempotent, for a
+// request that carries an Idempotency-Key or an X-Idempotency-Key, and for the
+// others only if [Config.RetryAmbiguous] says so. A request whose body cannot be
+// sent again, because it has no GetBody, is tried once.
 //
 // When the attempts end on a response, that response is returned, its body
 // unread, with a nil error: a status is not an error here, as it is none in
@@ -108,10 +110,11 @@ func (t *Transport) CloseIdleConnections() {
 }
 
 // RoundTrip sends the request, as often as the policy allows. It returns the
-// last response or the last error of the base, the same value; when the
-// request's context ended in a wait it returns a [*retry.CancelledError], in
-// which [errors.As] finds the [*StatusError] of the response that was waited
-// on.
+// last response or the last error of the base, the same value. When the
+// request's context ended in a wait, or would before the next attempt, it returns
+// a [*retry.CancelledError], in which [errors.As] finds the [*StatusError] of the
+// response that was being waited on; when a limit refused the first attempt, a
+// [*retry.RefusedError].
 //
 // [errors.As]: https://pkg.go.dev/errors#As
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -35,7 +35,8 @@ type Config struct {
 const maxBody = 32 << 20
 
 // Server is an [http.Handler] that plays a script, and keeps a record of what
-// it saw. It is safe for concurrent use.
+// it saw, which grows with every request until [Server.Reset]. It is safe for
+// concurrent use.
 type Server struct {
 	script *scripted.Script
 	config Config
