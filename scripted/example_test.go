@@ -130,7 +130,7 @@ func ExamplePlayer() {
 		lane "research" when model=gpt-4o { 429; ok }
 		lane "writing" when path=/v1/messages { hang }`))
 	for _, request := range []scripted.Request{{Model: "gpt-4o"}, {Path: "/v1/messages"}, {Model: "gpt-4o"}, {Model: "gpt-5"}} {
-		turn, err := player.Next(request)
+		turn, err := player.Take(request)
 		if err != nil {
 			fmt.Println(err)
 			continue

@@ -30,9 +30,9 @@ type Decl struct {
 type Arg struct {
 	Key  string // "" for a policy
 	Text string // as it is written; "" for a word that stands alone
-	// Values is what the text means in integers: durations in nanoseconds,
-	// shares, rates and factors in millionths, amounts in thousandths. It is a
-	// function of the text and the form.
+	// Values is what the text means in integers: counts as they are, durations
+	// in nanoseconds, shares, rates and factors in millionths, amounts in
+	// thousandths. It is a function of the text and the form.
 	Values []int64
 
 	column int32
@@ -394,7 +394,8 @@ func (d *Decl) policyOf() (retry.Policy, error) {
 	return retry.ParsePolicy(a.Text)
 }
 
-// Policy returns the policy of a policy or an over statement.
+// Policy returns the policy of a policy or an over statement. It panics if the
+// statement names none, which Parse does not let pass.
 func (d *Decl) Policy() retry.Policy {
 	p, err := d.policyOf()
 	if err != nil {

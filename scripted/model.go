@@ -67,8 +67,8 @@ func NewModel(s *Script) *Model {
 	return &Model{id: "scripted", play: &play{player: NewPlayer(s)}}
 }
 
-// As returns the model under another id. Both play the same script, from the
-// same place, and keep the same record.
+// As returns the model under another id, with the Clock and the Error that m has
+// now. Both play the same script, from the same place, and keep the same record.
 func (m *Model) As(id string) *Model {
 	return &Model{Clock: m.Clock, Error: m.Error, id: id, play: m.play}
 }
@@ -136,8 +136,8 @@ func (m *Model) take(ctx context.Context, req retry.ChatRequest) (*Record, error
 	if dead != nil {
 		return r, dead
 	}
-	var err error
-	r.Turn, err = m.play.player.Next(request)
+	taken, err := m.play.player.Take(request)
+	r.Turn = taken.Turn
 	return r, err
 }
 
@@ -280,7 +280,7 @@ func ended(ctx context.Context) error {
 	return context.DeadlineExceeded
 }
 
-// Calls returns how often ChatStream was called.
+// Calls returns how many requests there were: calls of ChatStream and Do.
 func (m *Model) Calls() int {
 	m.play.mu.Lock()
 	defer m.play.mu.Unlock()

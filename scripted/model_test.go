@@ -469,7 +469,7 @@ func TestForeverNeverEnds(t *testing.T) {
 		assert.ErrorContains(t, m.Do(t.Context()), "503")
 	}
 	p := scripted.NewPlayer(&scripted.Script{Turns: []scripted.Turn{{Answer: scripted.Reset{}}, {Answer: scripted.Hang{}, Repeat: scripted.Forever}, {Answer: scripted.Reset{}, Repeat: 5}}})
-	turn, err := p.Next(scripted.Request{})
+	turn, err := p.Take(scripted.Request{})
 	require.NoError(t, err)
 	assert.Equal(t, scripted.Reset{}, turn.Answer, "a Repeat of 0 acts as 1")
 }

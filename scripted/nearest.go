@@ -6,7 +6,8 @@ import (
 )
 
 // Nearest returns the word among known that word is most likely a misspelling
-// of; ok is false if none is near. The first of equally near words wins.
+// of, whatever its case; ok is false if none is near. The first of equally near
+// words wins.
 func Nearest(word string, known []string) (nearest string, ok bool) {
 	best := len(word)/3 + 1 // one more than the edits a misspelling may have
 	for _, k := range known {

@@ -8,7 +8,7 @@ import (
 
 // Player hands out the turns of a script, one a request. It is what a [Model]
 // and a server have in common. It is safe for concurrent use: requests take
-// turns in the order in which they call [Player.Next].
+// turns in the order in which they call [Player.Take].
 type Player struct {
 	mu    sync.Mutex
 	lanes []laneState
@@ -74,15 +74,9 @@ type Taken struct {
 	Block int    // the call block, from 1; 0 outside blocks
 }
 
-// Next returns the turn that the request gets. The error is a [*UsedUpError] or
-// a [*NoLaneError]; neither is worth another attempt.
-func (p *Player) Next(r Request) (Turn, error) {
-	t, err := p.Take(r)
-	return t.Turn, err
-}
-
-// Take is Next, with the place of the turn, as far as it is known where there
-// is an error.
+// Take returns the turn that the request gets, and its place, as far as that is
+// known where there is an error. The error is a [*UsedUpError] or a
+// [*NoLaneError]; neither is worth another attempt.
 func (p *Player) Take(r Request) (Taken, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -266,8 +266,8 @@ func TestRepetitionIsRepetition(t *testing.T) {
 		short := scripted.NewPlayer(&scripted.Script{Turns: []scripted.Turn{turn}})
 		long := scripted.NewPlayer(parse(t, strings.Repeat(once.String()+"\n", turn.Repeat)))
 		for range turn.Repeat + 1 {
-			a, errA := short.Next(scripted.Request{})
-			b, errB := long.Next(scripted.Request{})
+			a, errA := short.Take(scripted.Request{})
+			b, errB := long.Take(scripted.Request{})
 			if !assert.ObjectsAreEqual(a.Answer, b.Answer) || (errA == nil) != (errB == nil) {
 				t.Fatalf("%v, %v and %v, %v", a, errA, b, errB)
 			}
@@ -456,7 +456,7 @@ func TestPlayingAgainstTheDumbPlayer(t *testing.T) {
 					Header: func(name string) string { return map[string]string{"x-agent": agent}[name] },
 				}
 				want, wrong := dumb.next(r)
-				got, err := player.Next(r)
+				got, err := player.Take(r)
 				outcome := ""
 				switch {
 				case errors.As(err, new(*scripted.UsedUpError)):

@@ -20,9 +20,8 @@ type FleetOptions struct {
 	Runs   int           // with the seeds from the first on; 0 acts as 1
 	// Alter changes what the script describes before it is run; nil: nothing.
 	Alter func(*fleet.Scenario) error
-	// Done is told each run that has ended, from any goroutine, several at once;
-	// nil: nobody is. What a context watches within a run, see
-	// [fleet.WithProgress].
+	// Done is told each run that is over, from any goroutine, several at once;
+	// nil: nobody is. Within a run, [fleet.WithProgress] tells how far it is.
 	Done func(*fleet.Result)
 	// Files holds the recordings, under the names that the script has; nil: a
 	// script that names one is an error.

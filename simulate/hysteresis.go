@@ -15,9 +15,9 @@ import (
 
 // HysteresisOptions say how the load goes up and down.
 type HysteresisOptions struct {
-	Loads []fleet.Rate  // from small to large; nil: tenths of the capacity, up to 120 %
-	Step  time.Duration // how long each lasts; 0: five minutes
-	FleetOptions
+	Loads        []fleet.Rate  // from small to large; nil: tenths of the capacity, up to 120 %
+	Step         time.Duration // how long each lasts; 0: five minutes
+	FleetOptions               // but for Runs: there is one run
 }
 
 // HysteresisPoint is what came of a load, on the way up and on the way down, in
@@ -53,7 +53,7 @@ func (r *HysteresisResult) Goodput(c fleet.Counts) fleet.Rate {
 // Hysteresis runs a scenario under a load that goes up in steps and comes down
 // again. The load takes the place of the rates of the scenario's arrivals, each
 // of which keeps its kind and its share; those without a rate stay as they are.
-// Faults and changes are left out.
+// Faults and changes are left out. When the context ends, the error is its own.
 func Hysteresis(ctx context.Context, s *scripted.Script, o HysteresisOptions) (*HysteresisResult, error) {
 	sc, err := Scenario(s, o.FleetOptions)
 	if err != nil {

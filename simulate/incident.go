@@ -22,7 +22,8 @@ import (
 // recorded length, up to 1000 a delta, fewer and shorter where a line would get
 // too long, and the error of an attempt that was not waited on is transient unless
 // the recorder knew better or the call ended for it. Calls that overlapped come
-// one after another.
+// one after another, and the moment at which a context ended is kept of a single
+// call only.
 func FromTrace(events trace.Trace, policy retry.Policy) (*scripted.Script, error) {
 	if err := policy.Validate(); err != nil {
 		return nil, err

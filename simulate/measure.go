@@ -23,7 +23,7 @@ var Subjects = []scripted.Subject{
 // that expectations compare: shares, ratios and costs in millionths, times in
 // nanoseconds. ok is false where there is no such number: of a recovery that
 // does not come, of a share of nothing, of the latency of no success, of the
-// cost without prices.
+// cost without prices. It panics if the subject is none of them.
 func Measured(run *fleet.Result, subject scripted.Subject) (v int64, ok bool) {
 	return measure(run, subject, "")
 }

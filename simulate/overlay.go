@@ -93,7 +93,8 @@ func RecordedSeries(log []fleet.Record, interval time.Duration) []Series {
 
 // ReadSeries reads measured series from CSV with a header: start_ns, the
 // beginning of each interval since the start of the run, and a column for each
-// of [SeriesNames] that was measured. A cell may be empty.
+// of [SeriesNames] that was measured. A cell may be empty. An error names the
+// file and the line.
 func ReadSeries(name string, r io.Reader) ([]Series, error) {
 	in := csv.NewReader(r)
 	header, err := in.Read()

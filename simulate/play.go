@@ -51,8 +51,9 @@ type Call struct {
 
 // Play puts every call of a script through a [retry.Model] over the scripted
 // model, on virtual time, and reads the streams to their ends. The error is
-// that of an invalid policy, or of calls that do not end; whatever else the
-// script does to a call is no error but a Run.
+// that of an invalid policy, of calls that do not end (an [*EndlessError]), of a
+// lane to which no request was found, or of a fleet scenario, which has no turns;
+// whatever else the script does to a call is no error but a Run.
 //
 // Calls at once begin in the order of their numbers, and whenever several
 // could go on the one that has waited since the earliest does.

@@ -31,8 +31,9 @@ var recordColumns = []string{"time_ns", "session", "tokens_in", "tokens_out", "l
 //	status       200 to 299 for a call that was answered; anything else for one
 //	             that was not
 //
-// The calls must be in the order of their times. An error names the file and
-// the line.
+// Only time_ns is required. What is left out or empty is 0, and a call without a
+// status was answered. Numbers are whole and not negative, and the calls must be
+// in the order of their times. An error names the file and the line.
 func ReadRecording(name string, r io.Reader) ([]fleet.Record, error) {
 	read := readCSV
 	if strings.HasSuffix(name, ".jsonl") {

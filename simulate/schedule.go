@@ -20,8 +20,8 @@ const (
 	DefaultAttempts = 50
 )
 
-// MaxStack is how many policies may lie on top of one another.
-const MaxStack = 4
+// maxStack is how many policies may lie on top of one another.
+const maxStack = 4
 
 // maxAttempts is how many attempts of a limited policy are worked out.
 const maxAttempts = 1000
@@ -32,23 +32,24 @@ const maxAttempts = 1000
 type ScheduleOptions struct {
 	// Over are the policies underneath, the outermost first: each attempt of
 	// one policy is a whole call of the next, as when a wrapper retries an SDK
-	// that retries.
+	// that retries. There are at most 3.
 	Over []retry.Policy
 	// Class is that of every failure. The zero value, which no policy would
 	// retry, stands for [retry.Transient].
 	Class retry.Classification
 	// Took is how long an attempt takes to fail, unless its timeout ends it
-	// before.
+	// before. It is not negative, and neither is Deadline.
 	Took time.Duration
 	// Deadline is the caller's, since the call began. It is marked and not
 	// obeyed: what starts at it or later is what the caller never sees. 0
 	// means none.
 	Deadline time.Duration
-	// Attempts is how many attempts are worked out at most, for a policy that
-	// never stops. 0 means as many as there are, or [DefaultAttempts] of them.
+	// Attempts is how many attempts are worked out at most, up to 1000. 0 means
+	// as many as there are or, of a policy that makes more than 1000,
+	// [DefaultAttempts].
 	Attempts int
-	// Runs is how many calls are drawn where there is no closed form. 0 means
-	// [DefaultRuns].
+	// Runs is how many calls are drawn where there is no closed form, up to
+	// 10,000,000. 0 means [DefaultRuns].
 	Runs int
 	// Seed is that of the draws. nil means [DefaultSeed].
 	Seed *uint64
@@ -108,8 +109,9 @@ func (s *Spread) quantile(i int) *time.Duration {
 // Waits that are drawn independently and evenly have a sum whose distribution
 // is known (Irwin and Hall, for unequal widths), and the result is exact. Waits
 // that depend on one another (decorrelated jitter, a limit on the elapsed
-// time), that a cap cuts after the jitter, or of stacked policies are drawn:
-// the same seed gives the same calls.
+// time), that a cap cuts after the jitter, of stacked policies, or of so many
+// different widths that the sum would take too long, are drawn: the same seed
+// gives the same calls.
 //
 // The error is that of an invalid policy or option.
 func Schedule(p retry.Policy, o ScheduleOptions) (*Timetable, error) {
@@ -138,8 +140,8 @@ func (o ScheduleOptions) validate(stack []retry.Policy) error {
 		}
 	}
 	switch {
-	case len(stack) > MaxStack:
-		return fmt.Errorf("simulate: %d policies are stacked, %d at most", len(stack), MaxStack)
+	case len(stack) > maxStack:
+		return fmt.Errorf("simulate: %d policies are stacked, %d at most", len(stack), maxStack)
 	case o.Took < 0, o.Deadline < 0:
 		return errors.New("simulate: a schedule takes no negative durations")
 	case o.Attempts < 0 || o.Attempts > maxAttempts:
@@ -186,7 +188,7 @@ type scheduler struct {
 }
 
 // path is an attempt's number in each stacked policy.
-type path [MaxStack]int
+type path [maxStack]int
 
 // start is one attempt of one call.
 type start struct {

@@ -34,8 +34,8 @@ type Grid struct {
 	FleetOptions
 }
 
-// ShardSchema names the form of a [Shard] as JSON.
-const ShardSchema = "retrykit.shard/v1"
+// shardSchema names the form of a [Shard] as JSON.
+const shardSchema = "retrykit.shard/v1"
 
 // Shard is the part of a sweep that one process has run, or all of it. It holds
 // integers only, so merging is exact and its order does not matter.
@@ -219,7 +219,7 @@ func (p *worked) model() string {
 			panic(fmt.Sprintf("simulate: a scenario that JSON cannot hold: %v", err)) // it is plain data
 		}
 	}
-	encode([]any{ShardSchema, p.runs, p.seed, p.Axes})
+	encode([]any{shardSchema, p.runs, p.seed, p.Axes})
 	for i, sc := range p.scenarios {
 		if sc.Server.Queue == fleet.Unbounded {
 			sc.Server.Queue = -1 // it is not the same number everywhere
@@ -254,7 +254,8 @@ func rangeOf(n, index, of int) (from, to int) {
 
 // Sweep runs the index-th of so many equal parts of a grid, counted from 1, on
 // all processors. The parts are ranges of (cell, run), so there may be more of
-// them than cells.
+// them than cells. There are at most 1,000,000 parts, as many cells, and
+// 1,000,000,000 runs.
 //
 // When the context ends, the error is its own and the shard holds the runs that
 // had ended. [Merge] refuses such a shard.
@@ -284,7 +285,7 @@ func Sweep(ctx context.Context, g Grid, index, of int) (*Shard, error) {
 			cells[c].merge(one)
 		}
 	})
-	out := &Shard{Schema: ShardSchema, Model: p.model(), Index: index, Of: of, Axes: append([]Axis{}, g.Axes...), Candidates: []string{}, Runs: p.runs, Cells: []Cell{}}
+	out := &Shard{Schema: shardSchema, Model: p.model(), Index: index, Of: of, Axes: append([]Axis{}, g.Axes...), Candidates: []string{}, Runs: p.runs, Cells: []Cell{}}
 	for _, c := range g.Candidates {
 		out.Candidates = append(out.Candidates, c.Name)
 	}
@@ -415,8 +416,8 @@ func (s *Shard) check() error {
 		cells *= n
 	}
 	switch {
-	case s.Schema != ShardSchema:
-		return fmt.Errorf("%v: schema %q, want %q", s, s.Schema, ShardSchema)
+	case s.Schema != shardSchema:
+		return fmt.Errorf("%v: schema %q, want %q", s, s.Schema, shardSchema)
 	case s.Of < 1 || s.Of > maxCells || s.Index < 1 || s.Index > s.Of:
 		return fmt.Errorf("%v: there is no such number", s)
 	case cells < 1 || s.Runs < 1 || s.Runs > maxRuns/cells:

@@ -66,7 +66,7 @@ const (
 type Event struct {
 	At      time.Duration `json:"at_ns"` // since the trace began
 	Call    uint64        `json:"call"`
-	Attempt int           `json:"attempt,omitempty"` // running or last one; 0 before the first
+	Attempt int           `json:"attempt,omitempty"` // running or last one; 0 before the first, and of Cancel
 	Kind    Kind          `json:"event"`
 
 	Class      string         `json:"class,omitempty"`          // Failed and Wait: "transient" or "permanent"; of Failed only where the recorder knows
@@ -151,7 +151,8 @@ type header struct {
 }
 
 // Read reads what [Trace.Write] wrote. Keys it does not know are skipped, so
-// that a newer writer of the same schema can add some. An error names the line.
+// that a newer writer of the same schema can add some. A line of 1 MiB or more is
+// refused. An error names the line.
 func Read(r io.Reader) (Trace, error) {
 	var t Trace
 	lines := bufio.NewScanner(r)

@@ -37,7 +37,7 @@ func Exponential(mean time.Duration) Dist { return Dist{IsExponential, mean, 0} 
 // Lognormal has the median and the 99th percentile.
 func Lognormal(p50, p99 time.Duration) Dist { return Dist{IsLognormal, p50, p99} }
 
-// Normal is the absolute value of a normal variable.
+// Normal is the absolute value of a normal variable with that mean and deviation.
 func Normal(mean, deviation time.Duration) Dist { return Dist{IsNormal, mean, deviation} }
 
 // Between is uniform in [low, high).
@@ -80,6 +80,14 @@ func (d Dist) Mean() time.Duration {
 	case IsLognormal:
 		sigma := math.Log(float64(d.B)/float64(d.A)) / z99
 		return time.Duration(min(float64(d.A)*math.Exp(sigma*sigma/2), math.MaxInt64/2))
+	case IsNormal:
+		if d.B == 0 {
+			return d.A
+		}
+		mean, deviation := float64(d.A), float64(d.B) // of what is folded over 0
+		z := mean / deviation
+		folded := float64(deviation*math.Sqrt(2/math.Pi)*math.Exp(-z*z/2)) + float64(mean*math.Erf(z/math.Sqrt2))
+		return time.Duration(math.Round(min(folded, math.MaxInt64/2)))
 	case IsBetween:
 		return d.A + (d.B-d.A)/2
 	}

@@ -10,7 +10,8 @@ import (
 
 // Histogram counts durations in buckets that are exact below 128 ns and no
 // wider than a 64th of what they hold above. It takes integers only, so
-// histograms merge exactly and in any order. The zero Histogram is empty.
+// histograms merge exactly and in any order. The zero Histogram is empty. It is
+// for one goroutine at a time.
 type Histogram struct {
 	octaves [octaves]*[1 << subBits]int64 // nil where nothing was counted
 	n       int64

@@ -169,7 +169,8 @@ func (a *Area) Add(n, d uint64) {
 	a.Hi += hi + carry
 }
 
-// Over returns the area divided by a time, in millionths.
+// Over returns the area divided by a time, in millionths; 0 if the time is not
+// above 0, or the result beyond 64 bits.
 func (a Area) Over(d time.Duration) int64 {
 	hi, lo := bits.Mul64(a.Lo, million)
 	hi += a.Hi * million
@@ -180,7 +181,7 @@ func (a Area) Over(d time.Duration) int64 {
 	return int64(q)
 }
 
-// recovery finds out whether and when the run recovered, and whether it has
+// judge finds out whether and when the run recovered, and whether it has
 // collapsed.
 func (r *Result) judge(rule Recovery) {
 	if rule == (Recovery{}) {

@@ -22,8 +22,7 @@ type Scenario struct {
 	Recovery Recovery
 }
 
-// Unbounded as a queue's length, or as the number of clients' open calls, is
-// no bound.
+// Unbounded as a queue's length is no bound.
 const Unbounded = math.MaxInt
 
 // Rate is how often something happens, in millionths per second.
@@ -221,7 +220,9 @@ type Change struct {
 	Limit  Limit        // of SetLimit
 	Share  Share        // of Shed: turned away; of Scale: the capacity; of Ramp: admitted at first
 	Below  int          // of Shed: only of requests whose priority is lower; 0: all
-	For    time.Duration
+	// For is how long it lasts, of RetriesOff, Shed, Scale and Ramp; 0: for
+	// good, which a Ramp cannot.
+	For time.Duration
 }
 
 // ChangeKind tells interventions apart.
@@ -241,8 +242,8 @@ const (
 type Prices struct{ In, Out int64 }
 
 // Recovery says when a run has recovered: when for the time of Window the
-// successes are at least Share of the calls begun. The zero Recovery is 90 %
-// over 5 s.
+// successes are at least Share of the calls begun, which they are of none. Window
+// is rounded up to whole intervals. The zero Recovery is 90 % over 5 s.
 type Recovery struct {
 	Share  Share
 	Window time.Duration

@@ -10,7 +10,8 @@ import (
 )
 
 // Run plays a scenario. It returns the error of [Scenario.Validate], and
-// otherwise a result: when the context ends, of the time until then.
+// otherwise a result: when the context ends, of the time until then. It changes
+// nothing in the scenario, so several may run at once.
 func Run(ctx context.Context, sc Scenario, seed uint64) (*Result, error) {
 	return run(ctx, sc, seed, new(radixQueue))
 }

@@ -17,9 +17,9 @@ const (
 	stepBytes    = 8 * 30 // of the series of the run or of a group
 	maxGroups    = 255
 	maxControls  = 10_000
-	// MaxMemory is the most that a run may need for its clients, its series and
+	// maxMemory is the most that a run may need for its clients, its series and
 	// its queue, in bytes.
-	MaxMemory = 4 << 30
+	maxMemory = 4 << 30
 	// clientBytes is what a client takes: its slot and its event.
 	clientBytes = 48
 )
@@ -61,7 +61,9 @@ func (p *Problem) Error() string {
 	return "fleet: " + place + ": " + p.Text
 }
 
-// Validate returns every problem, joined; each is a [*Problem].
+// Validate returns every problem, joined; each is a [*Problem]. So is what asks
+// for too much: 255 groups are allowed, 5,000 faults and changes, fewer than
+// 1,000,000 intervals, and what takes 4 GiB of memory.
 func (sc *Scenario) Validate() error {
 	c := checker{sc: sc}
 	c.scenario()
@@ -147,7 +149,7 @@ func (c *checker) scenario() {
 		steps := int64(sc.Horizon / interval)
 		c.want(steps < maxIntervals, "every", "%v in %v makes %d steps, %d are allowed", interval, sc.Horizon, steps, maxIntervals)
 		series := float64(steps) * float64(len(sc.Groups)+1) * stepBytes
-		c.want(series <= MaxMemory, "every", "%v in %v makes %d steps of %d groups, which would take %s of memory, %s are allowed", interval, sc.Horizon, steps, len(sc.Groups), bytesText(series), bytesText(MaxMemory))
+		c.want(series <= maxMemory, "every", "%v in %v makes %d steps of %d groups, which would take %s of memory, %s are allowed", interval, sc.Horizon, steps, len(sc.Groups), bytesText(series), bytesText(maxMemory))
 	}
 	c.want(len(sc.Groups) > 0, "clients", "there are none: nothing would happen")
 	c.want(len(sc.Groups) <= maxGroups, "clients", "%d groups, %d are allowed", len(sc.Groups), maxGroups)
@@ -404,14 +406,14 @@ func (c *checker) memory() {
 		}
 	}
 	c.at(PartGroup, largest, 0)
-	if need := clients * clientBytes; need > MaxMemory || clients > math.MaxUint32/2 {
-		c.fail("clients", "%.0f clients at once would take %s of memory, %s are allowed", clients, bytesText(need), bytesText(MaxMemory))
+	if need := clients * clientBytes; need > maxMemory || clients > math.MaxUint32/2 {
+		c.fail("clients", "%.0f clients at once would take %s of memory, %s are allowed", clients, bytesText(need), bytesText(maxMemory))
 		return
 	}
 	if sc.Server.Queue == Unbounded {
-		if need := c.queueBytes(); need > MaxMemory {
+		if need := c.queueBytes(); need > maxMemory {
 			c.at(PartServer, 0, 0)
-			c.fail("queue", "is unbounded, and the load is past the capacity: it could take %s of memory, %s are allowed (give it a bound)", bytesText(need), bytesText(MaxMemory))
+			c.fail("queue", "is unbounded, and the load is past the capacity: it could take %s of memory, %s are allowed (give it a bound)", bytesText(need), bytesText(maxMemory))
 		}
 	}
 }
