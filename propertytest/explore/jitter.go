@@ -131,7 +131,9 @@ func (c *search) callers(p retry.Policy) {
 	var differences, sums []float64
 	var waits []time.Duration
 	for client := range n {
-		events := c.play(c.subject.as(uint64(client)), s)
+		subject := c.subject.as(uint64(client))
+		subject.counts = true
+		events := c.play(subject, s)
 		second := slices.IndexFunc(events, func(e trace.Event) bool { return e.Call == 2 })
 		if second < 0 {
 			return

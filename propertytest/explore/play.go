@@ -42,7 +42,8 @@ type playing struct {
 	inner  *scripted.Model
 	most   int  // attempts of a call, before it counts as endless
 	stream bool // it is a chat model that is played against
-	leaves int  // as in Subject
+	counts bool // as in Subject
+	leaves int  // the same
 	asks   *asking
 	// attempts may be made by goroutines of the subject
 	concurrent bool
@@ -80,7 +81,7 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 	if s.clockless {
 		script = withLatency(script)
 	}
-	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), leaves: s.leaves, asks: full, events: make(trace.Trace, 0, 16)}
+	p := &playing{script: script, policy: *script.Policy, most: endless(script), stream: s.streams(), counts: s.counts, leaves: s.leaves, asks: full, events: make(trace.Trace, 0, 16)}
 	if s.bare {
 		p.asks = bare
 	}
@@ -349,7 +350,10 @@ type callerKey struct{}
 
 // enter makes the context of a call, and notes that it was entered.
 func (p *playing) enter(c *caller) (release func()) {
-	base := retry.WithCall(context.WithValue(context.Background(), callerKey{}, c), c.number)
+	base := context.WithValue(context.Background(), callerKey{}, c)
+	if !p.counts {
+		base = retry.WithCall(base, c.number)
+	}
 	root, cancel := context.WithCancelCause(base)
 	own := c.clock.Named("suite")
 	undo := []func(){func() { cancel(nil) }}
@@ -373,7 +377,7 @@ func (p *playing) enter(c *caller) (release func()) {
 	}
 	undo = append(undo, drop)
 	if p.stream {
-		c.request = p.asks.Clone()
+		c.request = p.asks.again()
 		begin.Body = p.asks.digest
 	}
 	p.add(c, begin)

@@ -53,6 +53,7 @@ type Subject struct {
 	delay     func(Env) func(attempt int) time.Duration
 	clockless bool
 	watch     func(*scripted.Script) // nil: nobody watches
+	counts    bool                   // nobody but the code itself numbers its calls
 	leaves    int                    // the caller closes a stream after fewer chunks than that; 0: it reads to the end
 	bare      bool                   // the caller's request says no more than it must
 }

@@ -19,58 +19,59 @@ import (
 	"github.com/retrykit/retrykit/scripted"
 )
 
-// What the pointers of the request point to.
-var (
-	temperature = 0.5
-	topP        = 0.9
-	topK        = 40
-	parallel    = true
-)
-
 // asking is a request as it is made, and its digest.
 type asking struct {
 	retry.ChatRequest
 	digest string
+	again  func() retry.ChatRequest // makes another that is equal and shares nothing
 }
 
-// full is what calls ask, each a copy of its own: something in every field, and a
-// block of every kind. Attempts scribble on theirs.
-var full = newAsking(retry.ChatRequest{
-	Messages: []retry.Message{{
-		Role: retry.RoleUser,
-		Blocks: []retry.Block{
-			retry.Text{Text: "hello", Cache: cache},
-			retry.Image{Media: retry.Media{Type: "image/png", Data: "aGk="}, Cache: cache},
-			retry.Document{Media: retry.Media{FileID: "f"}, Cache: cache},
-		},
-	}, {
-		Role: retry.RoleAssistant,
-		Blocks: []retry.Block{
-			retry.Reasoning{Text: "hm", Signature: "s"}, retry.RedactedReasoning{Data: "r"},
-			retry.ToolCall{ID: "1", Name: "search", Args: json.RawMessage(`{}`), Cache: cache},
-		},
-	}, {
-		Role:   retry.RoleUser,
-		Blocks: []retry.Block{retry.ToolResult{CallID: "1", Blocks: []retry.Block{retry.Text{Text: "found"}}, IsError: true, Cache: cache}},
-	}},
-	System:           []retry.SystemBlock{{Text: "be brief", Cache: cache}},
-	Tools:            []retry.Tool{{Name: "search", Description: "looks it up", InputSchema: json.RawMessage(`{}`), Tags: []string{"safe"}, Cache: cache}},
-	ToolChoice:       retry.ToolChoice{Mode: retry.ToolNamed, Name: "search"},
-	ParallelToolUse:  &parallel,
-	MaxTokens:        1000,
-	Temperature:      &temperature,
-	TopP:             &topP,
-	TopK:             &topK,
-	StopSequences:    []string{"stop"},
-	AdditionalParams: json.RawMessage(`{}`),
+// full is what calls ask, each a request of its own: something in every field,
+// and a block of every kind. Attempts scribble on theirs.
+var full = newAsking(func() retry.ChatRequest {
+	parallel, temperature, topP, topK := true, 0.5, 0.9, 40
+	return retry.ChatRequest{
+		Messages: []retry.Message{{
+			Role: retry.RoleUser,
+			Blocks: []retry.Block{
+				retry.Text{Text: "hello", Cache: cache},
+				retry.Image{Media: retry.Media{Type: "image/png", Data: "aGk="}, Cache: cache},
+				retry.Document{Media: retry.Media{FileID: "f"}, Cache: cache},
+			},
+		}, {
+			Role: retry.RoleAssistant,
+			Blocks: []retry.Block{
+				retry.Reasoning{Text: "hm", Signature: "s"}, retry.RedactedReasoning{Data: "r"},
+				retry.ToolCall{ID: "1", Name: "search", Args: json.RawMessage(`{}`), Cache: cache},
+			},
+		}, {
+			Role:   retry.RoleUser,
+			Blocks: []retry.Block{retry.ToolResult{CallID: "1", Blocks: []retry.Block{retry.Text{Text: "found"}}, IsError: true, Cache: cache}},
+		}},
+		System:           []retry.SystemBlock{{Text: "be brief", Cache: cache}},
+		Tools:            []retry.Tool{{Name: "search", Description: "looks it up", InputSchema: json.RawMessage(`{}`), Tags: []string{"safe"}, Cache: cache}},
+		ToolChoice:       retry.ToolChoice{Mode: retry.ToolNamed, Name: "search"},
+		ParallelToolUse:  &parallel,
+		MaxTokens:        1000,
+		Temperature:      &temperature,
+		TopP:             &topP,
+		TopK:             &topK,
+		StopSequences:    []string{"stop"},
+		AdditionalParams: json.RawMessage(`{}`),
+	}
 })
 
 var cache = retry.CacheControl{Ephemeral: true, TTL: time.Hour}
 
 // bare is a request that says no more than it must.
-var bare = newAsking(retry.ChatRequest{Messages: []retry.Message{retry.UserText("hello")}})
+var bare = newAsking(func() retry.ChatRequest {
+	return retry.ChatRequest{Messages: []retry.Message{retry.UserText("hello")}}
+})
 
-func newAsking(r retry.ChatRequest) *asking { return &asking{r, digestRequest(r)} }
+func newAsking(again func() retry.ChatRequest) *asking {
+	r := again()
+	return &asking{r, digestRequest(r), again}
+}
 
 // scribble is what an attempt may do to its own copy of the request.
 func scribble(r retry.ChatRequest) {
