@@ -155,7 +155,18 @@ expect start[2] == ?`)
 
 // The golden files of messages: a script, and what is said of it.
 func TestMessages(t *testing.T) {
-	files, err := filepath.Glob("testdata/messages/*.txtar")
+	goldens(t, "testdata/messages/*.txtar", func(t *testing.T, name, text string) string {
+		_, err := scripted.Parse(name, text)
+		require.Error(t, err)
+		return err.Error() + "\n"
+	})
+}
+
+// goldens compares what a function makes of the first file of each archive with
+// the second.
+func goldens(t *testing.T, glob string, of func(t *testing.T, name, text string) string) {
+	t.Helper()
+	files, err := filepath.Glob(glob)
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
@@ -163,9 +174,7 @@ func TestMessages(t *testing.T) {
 			archive, err := txtar.ParseFile(file)
 			require.NoError(t, err)
 			require.Len(t, archive.Files, 2)
-			_, err = scripted.Parse(archive.Files[0].Name, string(archive.Files[0].Data))
-			require.Error(t, err)
-			got := err.Error() + "\n"
+			got := of(t, archive.Files[0].Name, string(archive.Files[0].Data))
 			if *update {
 				archive.Files[1].Data = []byte(got)
 				require.NoError(t, os.WriteFile(file, txtar.Format(archive), 0o666))
@@ -283,23 +292,11 @@ func TestErrorsInLongLines(t *testing.T) {
 
 // The golden files of the formatter: a text, and its canonical form.
 func TestFormatGolden(t *testing.T) {
-	files, err := filepath.Glob("testdata/format/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			require.NoError(t, err)
-			require.Len(t, archive.Files, 2)
-			got := scripted.Format(parse(t, string(archive.Files[0].Data)))
-			if *update {
-				archive.Files[1].Data = []byte(got)
-				require.NoError(t, os.WriteFile(file, txtar.Format(archive), 0o666))
-			}
-			assert.Equal(t, string(archive.Files[1].Data), got, "run with -update to accept")
-			assert.Equal(t, got, scripted.Format(parse(t, got)))
-		})
-	}
+	goldens(t, "testdata/format/*.txtar", func(t *testing.T, _, text string) string {
+		got := scripted.Format(parse(t, text))
+		assert.Equal(t, got, scripted.Format(parse(t, got)))
+		return got
+	})
 }
 
 func TestFormatOfWhatWasNeverText(t *testing.T) {

@@ -72,9 +72,7 @@ a number got worse by more than it may. With --fail-if, a fleet's numbers are
 
 // compareInput is all that a comparison depends on.
 type compareInput struct {
-	Name      string    `json:"name"`
-	Script    string    `json:"script"`
-	SHA256    string    `json:"sha256"`
+	source
 	Variants  []variant `json:"variants"`
 	Reference string    `json:"reference"`
 	Sort      *string   `json:"sort"`
@@ -111,7 +109,7 @@ func (f *compareFlags) input(c *cobra.Command, file string) (compareInput, error
 	if err != nil {
 		return compareInput{}, err
 	}
-	in := compareInput{Name: scenario.Name, Script: scenario.Script, SHA256: scenario.SHA256, Seed: f.seed, Runs: f.runs}
+	in := compareInput{source: scenario, Seed: f.seed, Runs: f.runs}
 	if err := checkRuns(f.runs); err != nil {
 		return in, err
 	}
@@ -164,12 +162,11 @@ func (in compareInput) command(file string) []string {
 
 // document runs the comparison and says what there is to say of it.
 func (in compareInput) document(ctx context.Context, c *cobra.Command) (d *report.Document, interrupted bool, err error) {
-	f := fleetInput{Name: in.Name, Script: in.Script}
-	script, err := f.script()
+	script, err := in.fleet()
 	if err != nil {
 		return nil, false, err
 	}
-	o := simulate.FleetOptions{Seed: &in.Seed, Runs: in.Runs, Files: f.files()}
+	o := simulate.FleetOptions{Seed: &in.Seed, Runs: in.Runs, Files: in.files()}
 	sc, err := simulate.Scenario(script, o)
 	if err != nil {
 		return nil, false, err

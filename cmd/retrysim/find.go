@@ -78,7 +78,7 @@ func shifted(err error, line int32, before, text string) error {
 // document searches and says what was found; interrupted says that it was of
 // fewer seeds than asked for.
 func (in findInput) document(ctx context.Context, c *cobra.Command) (d *report.Document, interrupted bool, err error) {
-	script, err := in.script()
+	script, err := in.fleet()
 	if err != nil {
 		return nil, false, err
 	}

@@ -2,18 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/retrykit/retrykit/cmd/retrysim/internal/report"
-	"github.com/retrykit/retrykit/scripted"
 	"github.com/retrykit/retrykit/simulate"
 	"github.com/spf13/cobra"
 )
@@ -69,14 +63,14 @@ func (f *fleetFlags) run(c *cobra.Command, file string) error {
 	if err := f.outputFlags.check(); err != nil {
 		return err
 	}
-	in, err := readFleet(c, file)
+	scenario, err := readFleet(c, file)
 	if err != nil {
 		return err
 	}
 	if err := checkRuns(f.runs); err != nil {
 		return err
 	}
-	in.Runs = f.runs
+	in := fleetInput{source: scenario, Runs: f.runs}
 	if c.Flags().Changed("policy") {
 		v, err := parseVariant(c, f.policy)
 		if err != nil {
@@ -152,42 +146,13 @@ func checkRuns(n int) error {
 // fleetInput is all that a fleet's result depends on, but for recordings that
 // the scenario names: those are read again.
 type fleetInput struct {
-	Name    string   `json:"name"`
-	Script  string   `json:"script"`
-	SHA256  string   `json:"sha256"`  // of the script
+	source
 	Variant *variant `json:"variant"` // null: what the scenario says
 	Seed    *uint64  `json:"seed"`    // null: the scenario's, or 1
 	Runs    int      `json:"runs"`
 	// Overlay is what was measured; null: nothing.
 	Overlay *overlayInput `json:"overlay"`
 }
-
-func newFleetInput(name, text string) fleetInput {
-	sum := sha256.Sum256([]byte(text))
-	return fleetInput{Name: name, Script: text, SHA256: hex.EncodeToString(sum[:]), Runs: 1}
-}
-
-// readFleet reads a scenario and makes sure that it is one.
-func readFleet(c *cobra.Command, file string) (fleetInput, error) {
-	name, text, err := readScript(c, file)
-	if err != nil {
-		return fleetInput{}, err
-	}
-	in := newFleetInput(name, text)
-	_, err = in.script()
-	return in, err
-}
-
-func (in fleetInput) script() (*scripted.Script, error) {
-	s, err := scripted.Parse(in.Name, in.Script)
-	if err == nil && !s.IsFleet() {
-		err = fmt.Errorf("%s plays single calls (play it with: retrysim run %[1]s; a fleet has a line such as: fleet for=10m)", in.Name)
-	}
-	return s, err
-}
-
-// files is where recordings are looked for.
-func (in fleetInput) files() fs.FS { return os.DirFS(filepath.Dir(in.Name)) }
 
 // command returns the words that run the same.
 func (in fleetInput) command(file string, seed uint64) []string {
@@ -216,7 +181,7 @@ func (in fleetInput) options() simulate.FleetOptions {
 
 // simulate runs the scenario.
 func (in fleetInput) simulate(ctx context.Context, c *cobra.Command) (*simulate.FleetResult, error) {
-	script, err := in.script()
+	script, err := in.fleet()
 	if err != nil {
 		return nil, err
 	}

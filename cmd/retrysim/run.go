@@ -103,12 +103,12 @@ func (f *runFlags) read(c *cobra.Command, args []string) (in runInput, origin []
 	case inline && len(args) > 0:
 		return in, nil, fmt.Errorf("run: both --script and the file %s are given (use one)", args[0])
 	case inline:
-		return newRunInput("--script", f.script), []string{"run", "--script", f.script}, nil
+		return runInput{source: newSource("--script", f.script)}, []string{"run", "--script", f.script}, nil
 	case len(args) == 0:
 		return in, nil, fmt.Errorf("run: no script (name a file, - for standard input, or --script 'transient:50; ok \"hi\"')")
 	}
 	name, text, err := readScript(c, args[0])
-	return newRunInput(name, text), []string{"run", args[0]}, err
+	return runInput{source: newSource(name, text)}, []string{"run", args[0]}, err
 }
 
 // completeScripts completes the names of scripts.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,16 +21,9 @@ import (
 // runInput is all that a run depends on: the text of the script itself, so that
 // a saved run can be played again without its file.
 type runInput struct {
-	Name   string        `json:"name"`
-	Script string        `json:"script"`
-	SHA256 string        `json:"sha256"` // of the script
+	source
 	Policy *retry.Policy `json:"policy"` // null: the script's, or the default
 	Seed   *uint64       `json:"seed"`   // null: the script's, or 1
-}
-
-func newRunInput(name, script string) runInput {
-	sum := sha256.Sum256([]byte(script))
-	return runInput{Name: name, Script: script, SHA256: hex.EncodeToString(sum[:])}
 }
 
 // The machine's view.

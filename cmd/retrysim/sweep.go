@@ -67,9 +67,7 @@ retrysim merge puts together. However it is split, the result has the same bytes
 
 // sweepInput is all that a sweep depends on, however it is split.
 type sweepInput struct {
-	Name     string          `json:"name"`
-	Script   string          `json:"script"`
-	SHA256   string          `json:"sha256"`
+	source
 	Variants []variant       `json:"variants"`
 	Axes     []simulate.Axis `json:"axes"`
 	Seed     uint64          `json:"seed"`
@@ -119,7 +117,7 @@ func (f *sweepFlags) input(c *cobra.Command, file string) (sweepInput, error) {
 	if err != nil {
 		return sweepInput{}, err
 	}
-	in := sweepInput{Name: scenario.Name, Script: scenario.Script, SHA256: scenario.SHA256, Seed: f.seed, Runs: f.runs}
+	in := sweepInput{source: scenario, Seed: f.seed, Runs: f.runs}
 	if err := checkRuns(f.runs); err != nil {
 		return in, err
 	}
@@ -236,12 +234,11 @@ func (in sweepInput) command(file string) []string {
 
 // grid returns what package simulate is to run, and the scenario itself.
 func (in sweepInput) grid() (simulate.Grid, fleet.Scenario, error) {
-	f := fleetInput{Name: in.Name, Script: in.Script}
-	script, err := f.script()
+	script, err := in.fleet()
 	if err != nil {
 		return simulate.Grid{}, fleet.Scenario{}, err
 	}
-	o := simulate.FleetOptions{Seed: &in.Seed, Runs: in.Runs, Files: f.files()}
+	o := simulate.FleetOptions{Seed: &in.Seed, Runs: in.Runs, Files: in.files()}
 	sc, err := simulate.Scenario(script, o)
 	return simulate.Grid{Script: script, Axes: in.Axes, Candidates: candidates(in.Variants), FleetOptions: o}, sc, err
 }
