@@ -21,7 +21,6 @@ var tooLong = map[string]string{
 	"propertytest/explore/house_test.go after":        "each case is a mutant, beside the line that it spoils",
 	"propertytest/explore/house_test.go classify":     "the same",
 	"propertytest/explore/housedelay_test.go backoff": "the same",
-	"simulate/corpus_test.go TestTheCorpusIsComplete": "one walk over all forms of the language, and the list of them",
 }
 
 func TestNoFunctionIsTooLong(t *testing.T) {

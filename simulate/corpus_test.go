@@ -46,59 +46,71 @@ func corpus(t *testing.T) map[string]*scripted.Script {
 	return out
 }
 
-// The corpus has every form of the language and names every rule of the
-// contract that a scenario can show. (C12 is about the code: one place waits.)
-func TestTheCorpusIsComplete(t *testing.T) {
-	seen := make(map[string]bool)
-	see := func(v any) { seen[strings.TrimPrefix(fmt.Sprintf("%T", v), "scripted.")] = true }
-	var prose strings.Builder
-	turns := func(list []scripted.Turn) {
-		for _, turn := range list {
-			see(turn.Answer)
-			seen["after"] = seen["after"] || turn.After > 0
-			seen["repeat"] = seen["repeat"] || turn.Repeat > 1
-			seen["forever"] = seen["forever"] || turn.Repeat == scripted.Forever
-			if s, ok := turn.Answer.(scripted.Stream); ok {
-				see(s.End)
-				for _, item := range s.Items {
-					see(item)
-				}
+// forms are the forms of the language that were seen.
+type forms map[string]bool
+
+// note notes a form, if it is there.
+func (f forms) note(form string, there bool) { f[form] = f[form] || there }
+
+func (f forms) value(v any) { f[strings.TrimPrefix(fmt.Sprintf("%T", v), "scripted.")] = true }
+
+func (f forms) script(s *scripted.Script) {
+	f.note("seed", s.Seed != nil)
+	f.note("cancel", s.Cancel != nil)
+	f.note("timeout attempt", s.AttemptTimeout > 0)
+	f.note("timeout total", s.TotalTimeout > 0)
+	f.note("at once", s.AtOnce)
+	f.lane(scripted.Lane{Turns: s.Turns, Blocks: s.Blocks, Expects: s.Expects})
+	for _, l := range s.Lanes {
+		f["lane"] = true
+		f.lane(l)
+	}
+}
+
+func (f forms) lane(l scripted.Lane) {
+	f.turns(l.Turns)
+	f.expects(l.Expects)
+	for _, b := range l.Blocks {
+		f["call"] = true
+		f.turns(b.Turns)
+		f.expects(b.Expects)
+	}
+}
+
+func (f forms) turns(list []scripted.Turn) {
+	for _, turn := range list {
+		f.value(turn.Answer)
+		f.note("after", turn.After > 0)
+		f.note("repeat", turn.Repeat > 1)
+		f.note("forever", turn.Repeat == scripted.Forever)
+		if s, ok := turn.Answer.(scripted.Stream); ok {
+			f.value(s.End)
+			for _, item := range s.Items {
+				f.value(item)
 			}
 		}
 	}
-	expects := func(list []scripted.Expect) {
-		for _, e := range list {
-			seen["expect "+string(e.Subject)] = true
-			seen["op "+string(e.Op)] = true
-			seen["no "+e.Text] = seen["no "+e.Text] || e.Subject == scripted.SubjectVerdict
-		}
+}
+
+func (f forms) expects(list []scripted.Expect) {
+	for _, e := range list {
+		f["expect "+string(e.Subject)] = true
+		f["op "+string(e.Op)] = true
+		f.note("no "+e.Text, e.Subject == scripted.SubjectVerdict)
 	}
-	blocks := func(list []scripted.Block) {
-		for _, b := range list {
-			seen["call"] = true
-			turns(b.Turns)
-			expects(b.Expects)
-		}
-	}
+}
+
+// The corpus has every form of the language and names every rule of the
+// contract that a scenario can show. (C12 is about the code: one place waits.)
+func TestTheCorpusIsComplete(t *testing.T) {
+	seen := make(forms)
+	var prose strings.Builder
 	all := corpus(t)
 	for _, s := range all {
 		for _, c := range s.Comments {
 			prose.WriteString(c.Text)
 		}
-		seen["seed"] = seen["seed"] || s.Seed != nil
-		seen["cancel"] = seen["cancel"] || s.Cancel != nil
-		seen["timeout attempt"] = seen["timeout attempt"] || s.AttemptTimeout > 0
-		seen["timeout total"] = seen["timeout total"] || s.TotalTimeout > 0
-		seen["at once"] = seen["at once"] || s.AtOnce
-		turns(s.Turns)
-		blocks(s.Blocks)
-		expects(s.Expects)
-		for _, l := range s.Lanes {
-			seen["lane"] = true
-			turns(l.Turns)
-			blocks(l.Blocks)
-			expects(l.Expects)
-		}
+		seen.script(s)
 	}
 	require.GreaterOrEqual(t, len(all), 40)
 	want := []string{"Transient", "Permanent", "Status", "Reset", "Hang", "Stream", "Text", "Pause", "Tool", "Interleaved", "Reasoning", "Redacted",
