@@ -1,5 +1,7 @@
 package provider
 
+import "time"
+
 // Rule is a row of the table of rules, for the tests that watch over it.
 type Rule struct {
 	Of    []Provider
@@ -17,3 +19,10 @@ func Rules() []Rule {
 	}
 	return list
 }
+
+// The readers of single values.
+func ParseSeconds(value string) (time.Duration, error)      { return parseSeconds(value, time.Time{}) }
+func ParseMilliseconds(value string) (time.Duration, error) { return parseMilliseconds(value, time.Time{}) }
+func ParseDuration(value string) (time.Duration, error)     { return parseDuration(value, time.Time{}) }
+
+var ParseDate = parseDate

@@ -162,7 +162,7 @@ func (r *report) readDetails(o object) {
 		case "google.rpc.ErrorInfo":
 			r.addCode(detail.text("reason"))
 		case "google.rpc.RetryInfo":
-			if wait, err := ParseDuration(detail.text("retryDelay")); err == nil {
+			if wait, err := parseDuration(detail.text("retryDelay"), time.Time{}); err == nil {
 				r.wait, r.hinted = max(r.wait, wait), true
 			}
 		}

@@ -58,9 +58,6 @@ func Reset(p Provider, h http.Header, now time.Time) (wait time.Duration, ok boo
 	return wait, wait > 0
 }
 
-func parseDuration(value string, _ time.Time) (time.Duration, error) { return ParseDuration(value) }
-func parseSeconds(value string, _ time.Time) (time.Duration, error)  { return ParseSeconds(value) }
-
 // parseTime reads a moment of RFC 3339.
 func parseTime(value string, from time.Time) (time.Duration, error) {
 	t, err := time.Parse(time.RFC3339, strings.ToUpper(value))
@@ -72,7 +69,7 @@ func parseTime(value string, from time.Time) (time.Duration, error) {
 
 // parseUnix reads seconds since 1970.
 func parseUnix(value string, from time.Time) (time.Duration, error) {
-	d, err := ParseSeconds(value)
+	d, err := parseSeconds(value, from)
 	if err != nil || from.IsZero() {
 		return 0, refused(value, "not a moment that can be measured")
 	}

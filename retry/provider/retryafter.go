@@ -55,9 +55,16 @@ var waitHeaders = []struct {
 // with commas, yields one Reading for each. Empty values are absent, and so are
 // headers whose name is not in canonical form ([http.CanonicalHeaderKey]).
 //
-// Dates count from the response's own Date header where it has a valid one, so
-// that neither clock needs to be right, and else from now. With a zero now and
-// no Date they are refused.
+// Numbers are digits, here also with a decimal fraction ("1.5", though neither
+// ".5" nor "1."), because servers send it. They are rounded up to a nanosecond
+// and saturate at [math.MaxInt64] nanoseconds. A sign, an exponent and every
+// other spelling of a number is refused.
+//
+// Dates are in any of the three forms of RFC 9110, section 5.6.7, and in GMT or
+// UTC. They count from the response's own Date header where it has a valid one,
+// so that neither clock needs to be right, and else from now; what is past is 0.
+// With a zero now and no Date they are refused. The two-digit year of the RFC 850
+// form is the latest that is not more than 50 years after that moment.
 func Readings(h http.Header, now time.Time) iter.Seq[Reading] {
 	return func(yield func(Reading) bool) {
 		from := measuredFrom(h, now)
@@ -115,36 +122,22 @@ func isWeekday(s string) bool {
 
 func parseRetryAfter(value string, from time.Time) (time.Duration, error) {
 	if c := value[0] | 0x20; 'a' <= c && c <= 'z' {
-		return ParseDate(value, from)
+		return parseDate(value, from)
 	}
-	return ParseSeconds(value)
+	return parseSeconds(value, from)
 }
 
-func parseMilliseconds(value string, _ time.Time) (time.Duration, error) {
-	return ParseMilliseconds(value)
-}
-
-// ParseSeconds reads the delay-seconds of RFC 9110, section 10.2.3: digits,
-// here also with a decimal fraction ("1.5", though neither ".5" nor "1."),
-// because servers send it. The result is rounded up to a nanosecond and
-// saturates at [math.MaxInt64]. A sign, an exponent, white space and every
-// other spelling of a number is an error.
-func ParseSeconds(value string) (time.Duration, error) {
+func parseSeconds(value string, _ time.Time) (time.Duration, error) {
 	return parseNumber(value, time.Second)
 }
 
-// ParseMilliseconds is [ParseSeconds] for the headers that count in
-// milliseconds.
-func ParseMilliseconds(value string) (time.Duration, error) {
+func parseMilliseconds(value string, _ time.Time) (time.Duration, error) {
 	return parseNumber(value, time.Millisecond)
 }
 
-// ParseDate reads an HTTP-date in any of the three forms of RFC 9110, section
-// 5.6.7, and returns the time from then until it, 0 if it is past, saturated at
-// [math.MaxInt64]. The two-digit year of the RFC 850 form is the latest that is
-// not more than 50 years after from. A zero from is an error, and so is a zone
-// other than GMT or UTC, whose offset nobody sent.
-func ParseDate(value string, from time.Time) (time.Duration, error) {
+// parseDate reads an HTTP-date and returns the time from then until it. A zone
+// other than GMT has an offset that nobody sent.
+func parseDate(value string, from time.Time) (time.Duration, error) {
 	if from.IsZero() {
 		return 0, refused(value, "a date, and no time to measure it from")
 	}
@@ -170,7 +163,7 @@ func inYear(t time.Time, year int) time.Time {
 	return t.AddDate(year-t.Year(), 0, 0)
 }
 
-// durationUnits are the units of [ParseDuration], each before those that it is
+// durationUnits are the units of durations, each before those that it is
 // a prefix of.
 var durationUnits = []struct {
 	name string
@@ -186,12 +179,12 @@ var durationUnits = []struct {
 	{"h", time.Hour},
 }
 
-// ParseDuration reads a duration as Go prints it ("6m0s", "12ms": the
+// parseDuration reads a duration as Go prints it ("6m0s", "12ms": the
 // rate-limit headers of OpenAI) and as JSON spells a protocol buffer's
 // ("45.837906927s": the RetryInfo of Gemini). Unlike [time.ParseDuration] it
 // rounds up to a nanosecond, saturates at [math.MaxInt64] instead of failing,
 // and refuses signs and numbers without a unit.
-func ParseDuration(value string) (time.Duration, error) {
+func parseDuration(value string, _ time.Time) (time.Duration, error) {
 	if value == "" {
 		return 0, refused(value, "not a duration")
 	}
