@@ -21,8 +21,10 @@ func Rules() []Rule {
 }
 
 // The readers of single values.
-func ParseSeconds(value string) (time.Duration, error)      { return parseSeconds(value, time.Time{}) }
-func ParseMilliseconds(value string) (time.Duration, error) { return parseMilliseconds(value, time.Time{}) }
-func ParseDuration(value string) (time.Duration, error)     { return parseDuration(value, time.Time{}) }
+func ParseSeconds(value string) (time.Duration, error) { return parseSeconds(value, time.Time{}) }
+func ParseMilliseconds(value string) (time.Duration, error) {
+	return parseMilliseconds(value, time.Time{})
+}
+func ParseDuration(value string) (time.Duration, error) { return parseDuration(value, time.Time{}) }
 
 var ParseDate = parseDate
