@@ -3,6 +3,7 @@ package explore_test
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -171,6 +172,102 @@ func init() {
 			return &ofTheLast{s, &open}, nil
 		}}
 	}))
+}
+
+// misdecides adds a mutant, a loop by the decision of package retry, that asks it
+// something else.
+func misdecides(name, want, says string, ask func(s *seen, p *retry.Policy, f *retry.Failure)) {
+	hunt("decide/"+name, want, says, explore.Func(func(e explore.Env) explore.Do {
+		return seams{wait: func(s *seen, _ time.Duration) time.Duration {
+			p, f := s.Policy, retry.Failure{Attempt: s.n, Class: retry.Classify(s.last())}
+			if s.timedOut {
+				f.Class = retry.Transient()
+			}
+			if k := len(s.waits); k > 0 {
+				f.Previous = s.waits[k-1]
+			}
+			p.MaxElapsed = 0
+			if ask != nil {
+				ask(s, &p, &f)
+			}
+			d := p.Decide(f, s.words)
+			s.refused = !d.Retry()
+			return min(d.Wait, fakeclock.Forever-1)
+		}}.do(e)
+	}))
+}
+
+// Two things that a policy says, each right where it stands alone.
+func init() {
+	misdecides("constant-uncapped", "early-retry", "caps no constant delay", func(_ *seen, p *retry.Policy, _ *retry.Failure) {
+		if p.Schedule == retry.Constant {
+			p.MaxDelay = 0
+		}
+	})
+	misdecides("throttled-uncapped", "over-wait", "caps no delay of a server that turns callers away", func(_ *seen, p *retry.Policy, f *retry.Failure) {
+		if f.Class.IsThrottled() && p.ThrottleDelay > 0 {
+			p.MaxDelay = 0
+		}
+	})
+	misdecides("throttled-for-good", "over-wait early-retry", "waits as for a server that turns callers away, once one has", func(s *seen, _ *retry.Policy, f *retry.Failure) {
+		if f.Class.IsThrottled() {
+			s.throttled = true
+		}
+		if _, hinted := f.Class.RetryAfter(); s.throttled && !hinted {
+			f.Class = retry.Transient().Throttled()
+		}
+	})
+	misdecides("triples-three-times", "early-retry", "stops growing after the fourth wait where the factor is 3", func(_ *seen, p *retry.Policy, f *retry.Failure) {
+		if p.Multiplier == 3 {
+			f.Attempt = min(f.Attempt, 4)
+		}
+	})
+	misdecides("step-of-the-throttled", "over-wait", "steps by the base where a throttled delay grows by itself", func(_ *seen, p *retry.Policy, f *retry.Failure) {
+		if p.Schedule == retry.Linear && p.Step == 0 && p.ThrottleDelay > 0 && f.Class.IsThrottled() {
+			p.Step = p.BaseDelay
+		}
+	})
+	hunt("share/used-up", "shared-state", "gives up from the twelfth call on", explore.Func(func(e explore.Env) explore.Do {
+		do, calls := ourLoop(e), 0
+		return func(ctx context.Context, op func(context.Context) error) error {
+			if calls++; calls >= 12 {
+				return errors.New("too many calls")
+			}
+			return do(ctx, op)
+		}
+	}))
+}
+
+// What a longer answer shows.
+func init() {
+	receives("tenth-chunk-dropped", "lost-chunk", "drops the tenth chunk", func(a *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error) {
+		if a.n == 10 && err == nil {
+			return a.Recv()
+		}
+		return chunk, err
+	})
+	text := func(name, says string, change func(string) string) {
+		receives(name, "lost-chunk", says, func(_ *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error) {
+			if t, ok := chunk.(retry.TextDelta); ok {
+				chunk = retry.TextDelta{Delta: change(t.Delta)}
+			}
+			return chunk, err
+		})
+	}
+	text("long-text-cut", "hands over the first 64 bytes of a text", func(t string) string { return t[:min(len(t), 64)] })
+	text("ascii-only", "takes every byte for a letter", func(t string) string {
+		letters := make([]rune, 0, len(t))
+		for _, b := range []byte(t) {
+			letters = append(letters, rune(b))
+		}
+		return string(letters)
+	})
+	receives("error-of-the-same-text", "lost-error", "makes an error of the text of the one that a stream broke with", func(_ *altered, chunk retry.StreamChunk, err error) (retry.StreamChunk, error) {
+		if err != nil && err != io.EOF {
+			err = errors.New(err.Error())
+		}
+		return chunk, err
+	})
 }
 
 // ofTheLast is a stream that reads from another.

@@ -53,6 +53,8 @@ type seen struct {
 	began    time.Time
 	started  time.Time // the last attempt
 	kept     map[string]any
+
+	timedOut, refused, throttled bool
 }
 
 func (s *seen) last() error { return s.failures[len(s.failures)-1] }
@@ -156,7 +158,7 @@ func (m seams) decide(s *seen, err error, timedOut bool) (wait time.Duration, en
 	if !hinted {
 		asked = -1
 	}
-	s.hints = append(s.hints, asked)
+	s.hints, s.timedOut = append(s.hints, asked), timedOut
 	most := max(s.Policy.MaxAttempts, 1)
 	if m.most != nil {
 		most = m.most(s)
@@ -167,7 +169,9 @@ func (m seams) decide(s *seen, err error, timedOut bool) (wait time.Duration, en
 	if s.ctx.Err() != nil && (m.blind == nil || !m.blind(s)) {
 		return 0, s.cut(err)
 	}
-	wait = m.delay(s, asked, hinted)
+	if wait = m.delay(s, asked, hinted); s.refused {
+		return 0, err
+	}
 	if at, ok := s.ctx.Deadline(); ok {
 		needed := wait
 		if m.deadline != nil {

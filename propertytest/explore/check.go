@@ -133,6 +133,7 @@ func (c *search) parts() []part {
 		{run: c.withdrawn, calls: true},
 		{run: c.left, calls: true},
 		{run: c.varied, calls: true},
+		{run: c.paired, calls: true},
 		{run: c.shared, calls: true, shows: []string{"shared-state"}},
 		{run: c.drawn, calls: true, drawn: true},
 		{run: c.repeated, shows: []string{"nondeterministic"}},
@@ -159,6 +160,9 @@ func (c *search) long() {
 		if p.MaxElapsed > 0 {
 			scripts = append(scripts, endlessHint(p))
 		}
+	}
+	if c.subject.streams() {
+		scripts = append(scripts, longAnswer(c.policies()[0]))
 	}
 	for _, s := range scripts {
 		if !c.over {

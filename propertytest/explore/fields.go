@@ -169,6 +169,32 @@ func (c *search) varied() {
 	}
 }
 
+// paired tries a policy for every two fields, of a subject that knows them all,
+// with a cap or jitter beside them.
+func (c *search) paired() {
+	known := c.known()
+	if len(known) < len(fields()) {
+		return
+	}
+	d := drawer{Rand: rand.New(rand.NewPCG(1, 1))} // the same for every seed
+	for i, f := range known {
+		for j, g := range known {
+			p := f.says
+			p.MaxAttempts = 10
+			if (i+j)%2 == 0 && p.MaxDelay == 0 {
+				p.MaxDelay = 3 * time.Second
+			} else if p.Jitter == retry.JitterNone {
+				p.Jitter = retry.JitterAdditive
+			}
+			if g.draw(d, &p); i != j && p.Validate() == nil && !c.over {
+				s := tells(p)
+				s.Turns = slices.Insert(s.Turns, len(s.Turns)-1, scripted.Turn{Answer: scripted.Transient{}, Repeat: 4})
+				c.try(s)
+			}
+		}
+	}
+}
+
 // spreads measures the waits of fewer clients, under the policies with jitter
 // that the subject knows.
 func (c *search) spreads() {

@@ -63,6 +63,7 @@ type caller struct {
 	failures []error         // what each attempt failed with, nil where it did not
 	endless  bool            // there were too many attempts
 	starts   []time.Duration // of the first attempts
+	broke    error           // what its stream broke with
 	derived  []derived
 	cancel   func() // ends its context as the scenario says, once
 	// goroutine is where the call was made, if its context may end by cancel.
@@ -452,6 +453,7 @@ func (p *playing) consume(c *caller, s retry.Stream) {
 			e.Kind = trace.EOF
 		default:
 			e.Kind, e.Error = trace.Broken, err.Error()
+			e.Is = c.identifyBroken(err)
 		}
 		p.add(c, e)
 		if err != nil {
@@ -461,6 +463,20 @@ func (p *playing) consume(c *caller, s retry.Stream) {
 			panic(tooMany{})
 		}
 	}
+}
+
+// identifyBroken says what the error of a stream is to a caller who asks, if its
+// stream is known to have broken.
+func (c *caller) identifyBroken(err error) []trace.Identity {
+	switch {
+	case c.broke == nil:
+		return nil
+	case err == c.broke:
+		return []trace.Identity{trace.IsSame, trace.IsLast}
+	case errors.Is(err, c.broke):
+		return []trace.Identity{trace.IsLast}
+	}
+	return []trace.Identity{trace.IsOther}
 }
 
 // opened reports whether the last attempt of a call succeeded.

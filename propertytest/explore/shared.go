@@ -15,6 +15,7 @@ import (
 // each with a script of its own. A fault that a call shows in company and not
 // alone is the company's.
 func (c *search) shared() {
+	defer c.crowded()
 	for _, p := range c.policies() {
 		kinds := companions(p, !c.lacks(verdict.Classes))
 		middle := p.BaseDelay/2 + 1 // of the first wait, where jitter does not move it
@@ -42,6 +43,25 @@ func (c *search) shared() {
 				}
 			}
 		}
+	}
+}
+
+// crowded makes many calls on one subject, one after another, most of which fail:
+// what is used up bit by bit is gone then.
+func (c *search) crowded() {
+	for _, p := range c.policies() {
+		if !retries(p, 2) || p.MaxAttempts == retry.Unlimited {
+			continue
+		}
+		kinds := companions(p, !c.lacks(verdict.Classes))
+		s := &scripted.Script{Policy: &p}
+		for i := range 24 {
+			s.Blocks = append(s.Blocks, scripted.Block{Turns: kinds[len(kinds)-1-i%len(kinds)]})
+		}
+		if !c.over {
+			c.company(s)
+		}
+		return // another policy would show no more
 	}
 }
 

@@ -470,6 +470,7 @@ func (s *watchedStream) Recv() (retry.StreamChunk, error) {
 		e.Chunk, s.over = "abandoned", true
 	default:
 		e.Chunk, e.Error, s.over = "broken", err.Error(), true
+		s.caller.broke = err
 	}
 	s.add(s.caller, e)
 	return chunk, err

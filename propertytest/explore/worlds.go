@@ -1,9 +1,11 @@
 package explore
 
 import (
+	"fmt"
 	"iter"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/retrykit/retrykit/retry"
@@ -169,6 +171,16 @@ func oddErrors(p retry.Policy) (out []*scripted.Script) {
 		out = append(out, &scripted.Script{Policy: &p, Turns: turns})
 	}
 	return out
+}
+
+// longAnswer is a script of a stream of many chunks, some of them long, in letters of
+// more than a byte.
+func longAnswer(p retry.Policy) *scripted.Script {
+	var items []scripted.Item
+	for i := range 40 {
+		items = append(items, scripted.Text(fmt.Sprint(i, strings.Repeat(" ä€", 1+i%4*20))))
+	}
+	return &scripted.Script{Policy: &p, Turns: []scripted.Turn{{Answer: scripted.Stream{Items: items}}}}
 }
 
 // endlessHint is a script of a server that asks for so long that the time which is

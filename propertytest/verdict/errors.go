@@ -12,6 +12,9 @@ func lostError(c *call) []Finding {
 	if _, end, ok := c.sent(); ok && end != nil && end.Chunk == "broken" && c.over != nil && c.over.Kind == trace.Broken && c.over.Error != end.Error {
 		return []Finding{{Attempt: end.Attempt, At: c.over.At, What: fmt.Sprintf("the stream broke with %q, for the caller with %q", end.Error, c.over.Error)}}
 	}
+	if e := c.over; e != nil && e.Kind == trace.Broken && slices.Contains(e.Is, trace.IsOther) {
+		return []Finding{{Attempt: e.Attempt, At: e.At, What: fmt.Sprintf("the stream broke with %q, and for the caller with another error of that text", e.Error)}}
+	}
 	a, ok := c.last()
 	if !ok || c.end == nil || a.failed == nil {
 		return nil

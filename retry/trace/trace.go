@@ -82,7 +82,7 @@ type Event struct {
 	// What a harness sees.
 	Deadline *time.Duration `json:"deadline_ns,omitempty"` // Begin: of the caller's context, nil if it has none
 	Detached bool           `json:"detached,omitempty"`    // Attempt: its context is no descendant of the caller's; Failed: its context had ended, and the caller's had not
-	Is       []Identity     `json:"is,omitempty"`          // End: what the error is, where the recorder looked
+	Is       []Identity     `json:"is,omitempty"`          // End and Broken: what the error is, where the recorder looked
 
 	// What a server sees.
 	Lane        string            `json:"lane,omitempty"`        // Attempt: the lane of the script that answers
