@@ -290,3 +290,23 @@ func TestHiddenAttemptsOfAnSDKNameItsOption(t *testing.T) {
 		}
 	}
 }
+
+// Code that makes a client of its own reaches nothing, and is told so.
+func TestAClientOfItsOwn(t *testing.T) {
+	r := propertytest.CheckHTTP(t, func(ctx context.Context, _ *http.Client, url string) (string, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return "", err
+		}
+		resp, err := http.DefaultClient.Do(q)
+		if err != nil {
+			return "", err
+		}
+		return "", resp.Body.Close()
+	}, propertytest.HTTPOptions{})
+	require.Len(t, r.Problems, 1)
+	assert.ErrorContains(t, r.Problems[0], "sent nothing through the client that it was given")
+	r = propertytest.CheckHTTP(t, nil, propertytest.HTTPOptions{})
+	require.Len(t, r.Problems, 1)
+	assert.ErrorContains(t, r.Problems[0], "the call is nil")
+}

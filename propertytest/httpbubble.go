@@ -38,9 +38,10 @@ var httpPatience = time.Second
 type httpRun struct {
 	script *scripted.Script
 	trace  trace.Trace
-	late   bool // the call returned well after its context had ended
-	hung   bool // nothing came of it, in real time
-	over   bool // the rest of the suite would come to no better end
+	astray string // what is said of code that sent nothing
+	late   bool   // the call returned well after its context had ended
+	hung   bool   // nothing came of it, in real time
+	over   bool   // the rest of the suite would come to no better end
 }
 
 // firstWait returns the time between the first failure and the second attempt.
@@ -80,7 +81,10 @@ func (h *httpSuite) play(t *testing.T, call HTTPCall, s httpScenario, seed uint6
 	if run.trace == nil {
 		h.problems = append(h.problems, errors.New("the call ended its goroutine, as t.FailNow and require do: let it return an error"))
 	}
-	h.over = run.over
+	if h.over = run.over; run.astray != "" && h.played == 0 {
+		h.problems, h.over = append(h.problems, errors.New(run.astray)), true
+		return nil
+	}
 	return run
 }
 
@@ -211,6 +215,9 @@ func (b *httpBubble) inside(t *testing.T, run *httpRun) {
 		b.events(run, got, at, 0, deadline, ended)
 		b.ended <- httpEnd{run: run}
 		<-b.never // or the sleeper comes to the end of time, where sleeping again ends the process
+	}
+	if guard.count() == 0 && got.panicked == nil && !got.exited {
+		run.astray = fmt.Sprintf("the code sent nothing through the client that it was given, and returned the error %v: a client of its own reaches no server here", got.err)
 	}
 	guard.CloseIdleConnections()
 	time.Sleep(time.Second) // net/http takes its time with some connections

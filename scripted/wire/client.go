@@ -24,7 +24,7 @@ type TB interface {
 type Local struct {
 	*Server
 	HTTP *http.Client // reaches the server whatever host is asked for, and whether by http or https, which is not encrypted
-	URL  string       // of the server, such as http://model.test; paths go behind it
+	URL  string       // of the server; paths go behind it. HTTP alone gets there: nothing can listen at its port, which is 0
 
 	network *network
 	http    *http.Server
@@ -32,6 +32,10 @@ type Local struct {
 	served  chan struct{}
 	close   sync.Once
 }
+
+// nowhere refuses whoever asks the network for it, at once and without a name to
+// look up, which ends the process in a bubble.
+const nowhere = "http://127.0.0.1:0"
 
 // Client starts a server that plays the script until the test ends. A script
 // with a mistake fails the test. At its end the test logs each request that got
@@ -59,7 +63,7 @@ func Client(t TB, script string, c Config) *Local {
 // it must be closed in the bubble.
 func Start(s *scripted.Script, c Config) *Local {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &Local{Server: Handler(s, c), URL: "http://model.test", network: newNetwork(), stop: stop, served: make(chan struct{})}
+	l := &Local{Server: Handler(s, c), URL: nowhere, network: newNetwork(), stop: stop, served: make(chan struct{})}
 	l.http = &http.Server{
 		Handler:     l.Server,
 		ConnState:   l.ConnState,
