@@ -29,7 +29,7 @@ func lostError(c *call) []Finding {
 	f.At = c.end.At
 	matches := slices.Contains(c.end.Is, trace.IsLast)
 	must, may := c.cut()
-	ended := slices.Contains(c.end.Is, trace.IsContext)
+	ended := slices.Contains(c.end.Is, trace.IsContext) || slices.Contains(c.end.Is, trace.IsCause) // lost-cancel tells one from the other
 	switch {
 	case may && matches && ended, ended && c.coincides(a):
 		return nil

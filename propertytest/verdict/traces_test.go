@@ -109,6 +109,8 @@ func TestWhatTheRulesSay(t *testing.T) {
 		{"a wait in vain, whatever the policy", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + event("9s", 0, "end", `"error":"503","is":["same"]`),
 			"slept-after-last: attempt 1 was the last, and its error returned 9s later"},
 		{"a wait that the caller ended", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + event("9s", 0, "cancel", "") + event("9s", 0, "end", `"error":"context canceled","is":["context","cause","last"]`), ""},
+		{"cancelled as it failed, and the cause alone is told", strict(limited), begun("") + attempt(1, "0s", "failed", fails) + event("0s", 0, "cancel", "") + event("0s", 0, "end", `"error":"enough","is":["cause"]`),
+			"lost-cancel: the context ended the call, and its error \"enough\" does not say so"},
 		{"another path", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + event("9s", 2, "attempt", `"differs":["accept","path"]`) + event("9s", 2, "opened", ""),
 			"body-mutated: attempt 2 got another request than the one before: it differs in accept, path"},
 		{"longer than any policy, of which nothing is known", verdict.LooseSpec(), attempt(1, "0s", "failed", fails) + attempt(2, "9s", "failed", never) + event("9s", 0, "end", `"error":"401","is":["same"]`), ""},
