@@ -279,7 +279,7 @@ func (c *vcontext) limit(t time.Time, d time.Duration) {
 func (c *vcontext) cancel() {
 	if c.e != nil && c.e.sched != nil {
 		c.e.mu.Lock()
-		c.e.sched.claimIfLoose()
+		c.e.sched.claimIfLoose(false)
 		c.e.mu.Unlock()
 	}
 	if c.end(context.Canceled, context.Canceled) && c.e != nil && c.e.sched != nil {

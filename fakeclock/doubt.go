@@ -31,7 +31,7 @@ func (e *engine) goOnInDoubt(p *proc, t *timer) <-chan time.Time {
 		p.gid = goroutineID()
 	}
 	ch := t.ch
-	if p.std && t.place != 0 && len(e.sched.loose) == 0 {
+	if p.std && t.place != 0 {
 		first := e.queue.first().out
 		if _, ok := inStatements.Load(d.site); ok && first == t {
 			if t.hand == nil {
@@ -60,7 +60,7 @@ var inStatements sync.Map // of site
 // handOver fires t if that is the first event and a goroutine is blocked where it
 // receives from it, and reports whether it was.
 func (e *engine) handOver(t *timer) bool {
-	if e.queue.len() == 0 || e.queue.first().out != t || e.fired >= e.maxEvents || t.when > e.maxTime {
+	if e.sched.unsettled() || e.queue.len() == 0 || e.queue.first().out != t || e.fired >= e.maxEvents || t.when > e.maxTime {
 		return false
 	}
 	select {
@@ -137,7 +137,7 @@ func (s *scheduler) settleDoubt(p *proc, d *doubt, now state) (over, found bool)
 func (s *scheduler) detach(p *proc) {
 	s.cur, p.loose, p.since = nil, true, s.e.now
 	s.loose = append(s.loose, p)
-	s.woke = len(p.stmt.held) > 0
+	s.woke = s.woke || len(p.stmt.held) > 0
 	s.e.confirm(&p.stmt.try)
 	s.e.reset(&p.stmt)
 	s.e.busy = true
@@ -197,7 +197,8 @@ const yields = 4
 // on as soon as it parks.
 func (s *scheduler) settleLoose() bool {
 	e := s.e
-	for pause := soon; ; pause = min(2*pause, lastPause) {
+	known := s.awaitClaims()
+	for pause := soon; !known; pause = min(2*pause, lastPause) {
 		s.woke = false
 		running := false
 		for _, p := range slices.Clone(s.loose) {
@@ -226,7 +227,7 @@ func (s *scheduler) settleLoose() bool {
 		restBetweenLooks(pause)
 		e.mu.Lock()
 	}
-	s.cur = nil
+	s.cur, s.received, s.claimed = nil, 0, false
 	var turn []*proc
 	for _, p := range s.loose {
 		if p.claims && p.event.place == 0 {
@@ -246,6 +247,18 @@ func (s *scheduler) settleLoose() bool {
 	return true
 }
 
+// awaitClaims waits until those want their turn that have received a value since the
+// last, and reports whether nobody else can have been woken. That spares a look at
+// each of the others.
+func (s *scheduler) awaitClaims() bool {
+	for n := 0; n < 10*yields && s.received > 0 && !s.woke && !s.over; n++ {
+		s.e.mu.Unlock()
+		runtime.Gosched()
+		s.e.mu.Lock()
+	}
+	return s.received == 0 && !s.woke && !s.over
+}
+
 // grant gives a loose goroutine its turn.
 func (s *scheduler) grant(p *proc) {
 	s.loose = slices.DeleteFunc(s.loose, func(q *proc) bool { return q == p })
@@ -255,16 +268,29 @@ func (s *scheduler) grant(p *proc) {
 	s.turns.Broadcast()
 }
 
-// claim waits, on the goroutine of p and with the lock, until it is the turn of p.
-func (s *scheduler) claim(p *proc) {
-	p.claims, s.woke = true, true
-	for p.loose && s.e.closed == "" {
+// unsettled reports whether a loose goroutine may be running.
+func (s *scheduler) unsettled() bool { return s.woke || s.claimed || s.received > 0 }
+
+// claim waits, on the goroutine of p and with the lock, until it is the turn of p. If
+// the Run is over it ends p.
+// To look at a context is part of cancelling another, which may have woken more.
+func (s *scheduler) claim(p *proc, looking bool) {
+	p.claims, s.claimed = true, true
+	if s.received > 0 && !looking {
+		s.received--
+	} else {
+		s.woke = true
+	}
+	for p.loose && s.e.closed == "" && !s.unwound {
 		s.turns.Wait()
+	}
+	if p.loose && s.unwound {
+		p.exit()
 	}
 }
 
 // claimIfLoose is claim if the caller is a loose goroutine.
-func (s *scheduler) claimIfLoose() {
+func (s *scheduler) claimIfLoose(looking bool) {
 	if len(s.loose) == 0 {
 		return
 	}
@@ -272,7 +298,7 @@ func (s *scheduler) claimIfLoose() {
 	gid := goroutineID()
 	for _, p := range s.loose {
 		if p.gid == gid && !p.claims {
-			s.claim(p)
+			s.claim(p, looking)
 			return
 		}
 	}

@@ -148,7 +148,7 @@ func (e *engine) peek() {
 func (e *engine) attend(op string) {
 	e.busy = false
 	if e.sched != nil {
-		e.sched.claimIfLoose()
+		e.sched.claimIfLoose(false)
 	}
 	if s := e.statement(); s != nil {
 		undone := e.settle(s)
@@ -189,7 +189,7 @@ func (e *engine) leave(s *statement, undone *timer) {
 // attendCase does what has to be done before another case is evaluated.
 func (e *engine) attendCase(op string) {
 	if e.sched != nil {
-		e.sched.claimIfLoose()
+		e.sched.claimIfLoose(false)
 	}
 	if s := e.statement(); s != nil {
 		undone := e.settle(s)

@@ -74,6 +74,14 @@ func (c *Clock) Next() (time.Time, bool) {
 	return e.start.Add(time.Duration(e.queue.first().when)), true
 }
 
+// Events returns how many events have fired so far: what [Config.MaxEvents] limits.
+func (c *Clock) Events() int {
+	e := c.e
+	e.peek()
+	defer e.mu.Unlock()
+	return int(e.fired)
+}
+
 // await is a caller of Await.
 type await struct {
 	n    int

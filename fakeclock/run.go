@@ -90,13 +90,15 @@ type scheduler struct {
 	resumes uint64 // lets the watchdog see that something happens
 	barren  int    // events in a row that let nobody run
 
-	loose  []*proc       // blocked in a statement: see goOnInDoubt
-	late   []*timer      // fired when nobody was blocked at the channel without a buffer
-	woke   bool          // one of them may have been woken
-	handed bool          // another loop goes on
-	turns  sync.Cond     // one of them has got its turn
-	done   chan struct{} // closed when the last loop has ended
-	ended  bool          // done is closed
+	loose    []*proc       // blocked in a statement: see goOnInDoubt
+	late     []*timer      // fired when nobody was blocked at the channel without a buffer
+	woke     bool          // one of them may have been woken
+	received int           // how many of them have been woken by a value, and nothing else
+	claimed  bool          // one of them wants its turn
+	handed   bool          // another loop goes on
+	turns    sync.Cond     // one of them has got its turn
+	done     chan struct{} // closed when the last loop has ended
+	ended    bool          // done is closed
 
 	over     bool // there is a failure or a panic
 	failure  *Report
@@ -174,8 +176,8 @@ func (s *scheduler) body(p *proc, f func(*Clock) error) {
 		v := recover()
 		s.e.mu.Lock() // for the scheduler
 		s.e.calls++
-		if p.loose {
-			s.claim(p)
+		if p.loose && !s.unwound {
+			s.claim(p, false)
 		}
 		for c := range p.known {
 			delete(c.procs, p)
@@ -334,7 +336,7 @@ func (s *scheduler) loop() (handed bool) {
 	e := s.e
 	for len(s.procs) > 0 && !s.over {
 		switch {
-		case s.woke:
+		case s.unsettled():
 			if s.settleLoose() {
 				return true
 			}

@@ -226,7 +226,7 @@ func (e *engine) decided(s *statement) bool {
 // looked is called when Done of a context was.
 func (e *engine) looked(c *vcontext) {
 	if e.sched != nil {
-		e.sched.claimIfLoose()
+		e.sched.claimIfLoose(true)
 	}
 	e.calls++
 	s := e.statement()

@@ -2,6 +2,7 @@ package fakeclock_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -444,6 +445,36 @@ func TestRunGivesAStatementWhatCameBeforeIt(t *testing.T) {
 	}))
 	const s = time.Second
 	assert.Equal(t, []time.Duration{s, 0, 2 * s, 0, 3 * s, 0, 6 * s, 2 * s, 7 * s, 0}, at)
+}
+
+// Goroutines that poll standard contexts side by side take turns as the clock has it.
+func TestRunPollsSideBySide(t *testing.T) {
+	var log []string
+	require.NoError(t, fakeclock.Run(fakeclock.Config{Stall: time.Minute}, func(clk *fakeclock.Clock) error {
+		g := clk.NewGroup()
+		for i, every := range []time.Duration{300 * time.Millisecond, 200 * time.Millisecond, 200 * time.Millisecond} {
+			g.Go("poller", func(clk *fakeclock.Clock) error {
+				parent, end := fakeclock.WithTimeout(t.Context(), clk, time.Second+time.Millisecond)
+				defer end()
+				ctx, cancel := context.WithCancel(parent)
+				defer cancel()
+				for {
+					select {
+					case <-ctx.Done():
+						log = append(log, fmt.Sprintf("%d ends %v", i, clk.Elapsed()))
+						return nil
+					case <-clk.After(every):
+						log = append(log, fmt.Sprintf("%d %v", i, clk.Elapsed()))
+					}
+				}
+			})
+		}
+		return g.Wait()
+	}))
+	assert.Equal(t, []string{
+		"1 200ms", "2 200ms", "0 300ms", "1 400ms", "2 400ms", "0 600ms", "1 600ms", "2 600ms",
+		"1 800ms", "2 800ms", "0 900ms", "1 1s", "2 1s", "0 ends 1.001s", "1 ends 1.001s", "2 ends 1.001s",
+	}, log)
 }
 
 // A value is handed over at a limit no more than a timer fires there.

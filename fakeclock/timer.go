@@ -79,7 +79,7 @@ func (e *engine) send(t *timer) bool {
 			e.full = append(e.full, t)
 		}
 		if e.sched != nil && len(e.sched.loose) > 0 && len(t.ch) == 0 {
-			e.sched.woke = true
+			e.sched.received++
 		}
 		return true
 	default:
@@ -97,7 +97,7 @@ func (e *engine) sendByHand(t *timer) bool {
 			e.sched.late = append(e.sched.late, t)
 			return false
 		}
-		e.sched.woke = true
+		e.sched.received++
 	}
 	t.handed = false
 	e.clicks++

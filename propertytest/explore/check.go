@@ -73,7 +73,7 @@ func Replay(s Subject, o Options, script *scripted.Script) *Report {
 }
 
 func newSearch(s Subject, o Options) *search {
-	s.watch = o.Watch
+	s.watch, s.effort = o.Watch, new(effort)
 	return &search{subject: s, options: o, found: make(map[string]*Failure), reached: newStates(s, o)}
 }
 

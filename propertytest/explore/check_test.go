@@ -62,6 +62,32 @@ func TestCodeThatPollsIsNoHungTest(t *testing.T) {
 	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
 }
 
+// Code that polls is judged as any other: it comes as late as it looks.
+func TestCodeThatPollsIsJudged(t *testing.T) {
+	t.Parallel()
+	policy := retry.Policy{MaxAttempts: 2, BaseDelay: 250 * time.Millisecond, MaxDelay: 400 * time.Millisecond}
+	r := explore.Check(explore.Func(polling(func(time.Duration) time.Duration { return 100 * time.Millisecond })),
+		explore.Options{Policies: []retry.Policy{policy}, Checks: -1, Clients: -1})
+	assert.Equal(t, explore.Failed, r.Result("over-wait").Status)
+	assert.Contains(t, r.Result("over-wait").Failure.What, "attempt 2 came after 300ms")
+	assert.Equal(t, explore.Passed, r.Result("early-retry").Status)
+	assert.Equal(t, explore.Passed, r.Result("stuck").Status)
+}
+
+// Code that polls so often that nothing can be played to its end is told so.
+func TestCodeThatPollsTooOftenIsStuck(t *testing.T) {
+	r := explore.Check(explore.Func(func(e explore.Env) explore.Do {
+		return plain(e, func(l *loop, ctx context.Context, d time.Duration) {
+			for end := l.Clock.Now().Add(d); l.Clock.Until(end) > 0 && ctx.Err() == nil; {
+				l.Clock.Sleep(time.Millisecond)
+			}
+		})
+	}), explore.Options{Policies: []retry.Policy{{MaxAttempts: 5, BaseDelay: time.Hour}}, Checks: -1, Clients: -1})
+	assert.Equal(t, explore.Failed, r.Result("stuck").Status)
+	assert.Contains(t, r.Result("stuck").Failure.What, "the code polls its clock so often that most scenarios cannot be played to their end")
+	assert.Less(t, r.Played, 1000)
+}
+
 // What is no code gets an error, and code that cannot be made a verdict, whatever
 // form it has.
 func TestASubjectThatIsNone(t *testing.T) {

@@ -79,12 +79,13 @@ func (c *search) clientsAfter(p retry.Policy, n int, first, a scripted.Answer) {
 		s.Turns[1].Repeat--
 	}
 	waits := make([][]time.Duration, k) // by attempt, then by client
-	for client := range n {
+	for client := 0; client < n; client++ {
 		events := c.play(c.subject.as(uint64(client)), s)
 		if c.over {
 			return
 		}
 		if client == 0 {
+			n = c.subject.effort.affordable(n)
 			c.played++
 			c.keep(s, events, verdict.Check(events, c.options.spec(p)))
 		}
@@ -130,10 +131,13 @@ func (c *search) callers(p retry.Policy) {
 	s := &scripted.Script{Policy: &p, Seed: &c.options.Seed, Blocks: []scripted.Block{call, call}}
 	var differences, sums []float64
 	var waits []time.Duration
-	for client := range n {
+	for client := 0; client < n; client++ {
 		subject := c.subject.as(uint64(client))
 		subject.counts = true
 		events := c.play(subject, s)
+		if client == 0 {
+			n = subject.effort.affordable(n)
+		}
 		second := slices.IndexFunc(events, func(e trace.Event) bool { return e.Call == 2 })
 		if second < 0 {
 			return

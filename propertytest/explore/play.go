@@ -26,14 +26,6 @@ var errCancelled = errors.New("the caller does not want it any more")
 // exactly, and a [time.Duration] is exact for 292 years.
 const horizon = 250 * 365 * 24 * time.Hour
 
-// polls is how often the goroutines of a scenario may wake: many times more than
-// its attempts take, and yet code that looks at its context every 100 ms comes to
-// an end where it is to wait for years.
-const polls = 100_000
-
-// polled reports whether that was too often.
-func polled(err error) bool { return strings.Contains(err.Error(), "one event more than the limit") }
-
 // playing is a scenario that is being played: what all its calls share.
 type playing struct {
 	script *scripted.Script
@@ -66,6 +58,7 @@ type caller struct {
 	broke    error           // what its stream broke with
 	derived  []derived
 	cancel   func() // ends its context as the scenario says, once
+	drop     func() // ends its context, as whoever made it must
 	// goroutine is where the call was made, if its context may end by cancel.
 	goroutine string
 }
@@ -86,7 +79,7 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 	if s.bare {
 		p.asks = bare
 	}
-	err := run(fakeclock.Config{MaxTime: horizon, MaxEvents: polls, BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
+	err := run(fakeclock.Config{MaxTime: horizon, MaxEvents: s.effort.most(script, p.most), BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
 		p.clock, p.concurrent = stage.Clock.Named("suite"), stage.Settle != nil
 		p.inner = scripted.NewModel(script)
 		p.inner.Error = unlike
@@ -108,15 +101,31 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 		p.leaks(stage.Clock)
 		return nil
 	})
+	if err != nil && !p.concurrent {
+		p.release()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if report := (*fakeclock.Report)(nil); errors.As(err, &report) { // which ended the goroutines of all calls
 		p.events = slices.DeleteFunc(p.events, func(e trace.Event) bool { return e.Error == exited })
 	}
+	if s.effort.note(script, p.clock, err) {
+		err = errPolls
+	}
 	if err != nil {
 		p.failed(err)
 	}
-	return p.events
+	return slices.Clip(p.events)
+}
+
+// release ends the contexts of calls that did not come to their end: one that is
+// blocked in a select statement ends with them.
+func (p *playing) release() {
+	for _, c := range p.calls {
+		if c.drop != nil {
+			c.drop()
+		}
+	}
 }
 
 // failed notes why a scenario did not come to its end.
@@ -367,16 +376,15 @@ func (p *playing) enter(c *caller) (release func()) {
 		undo = append(undo, func() { timer.Stop() })
 	}
 	begin := trace.Event{Kind: trace.Begin}
-	var drop context.CancelFunc
 	if d := p.script.TotalTimeout; d > 0 {
 		deadline := p.clock.Elapsed() + d
 		begin.Deadline = &deadline
 		at(d, func() { p.add(c, trace.Event{Kind: trace.Cancel}) })
-		c.ctx, drop = fakeclock.WithTimeout(root, own, d)
+		c.ctx, c.drop = fakeclock.WithTimeout(root, own, d)
 	} else {
-		c.ctx, drop = fakeclock.WithCancel(root, own)
+		c.ctx, c.drop = fakeclock.WithCancel(root, own)
 	}
-	undo = append(undo, drop)
+	undo = append(undo, c.drop)
 	if p.stream {
 		c.request = p.asks.again()
 		begin.Body = p.asks.digest

@@ -54,6 +54,7 @@ type Subject struct {
 	clockless bool
 	watch     func(*scripted.Script) // nil: nobody watches
 	counts    bool                   // nobody but the code itself numbers its calls
+	effort    *effort                // of the search that it is played in; nil: of none
 	leaves    int                    // the caller closes a stream after fewer chunks than that; 0: it reads to the end
 	bare      bool                   // the caller's request says no more than it must
 }
