@@ -10,7 +10,8 @@ import (
 
 // Script is a parsed script: what a model does on each call, how the run is set
 // up, and what must come of it. A Script may be built by hand as well; [Format]
-// writes it, and what [Parse] says of that text holds for it.
+// writes it, and what [Parse] says of that text holds for it. What plays or
+// writes a script does not change it, so many may do so at once.
 type Script struct {
 	Name   string // of the file, for messages
 	Member string // of the archive that the file is, "" if it is none
