@@ -172,6 +172,84 @@ var conformance = []program{
 			}
 		}
 	}},
+	{"functions that arm functions", func(clk clockwork.Clock, say func(string, ...any)) {
+		start := clk.Now()
+		clk.AfterFunc(time.Second, func() {
+			say("first at %v", clk.Since(start))
+			clk.AfterFunc(0, func() { say("at once at %v", clk.Since(start)) })
+			clk.AfterFunc(time.Second, func() { say("later at %v", clk.Since(start)) })
+		})
+		clk.Sleep(3 * time.Second)
+	}},
+	{"a function that arms itself anew", func(clk clockwork.Clock, say func(string, ...any)) {
+		start, n := clk.Now(), 0
+		var tm clockwork.Timer
+		tm = clk.AfterFunc(time.Second, func() {
+			n++
+			say("call %d at %v, stop: %t", n, clk.Since(start), tm.Stop())
+			if n < 3 {
+				say("reset: %t", tm.Reset(2*time.Second))
+			}
+		})
+		clk.Sleep(10 * time.Second)
+		say("stop: %t, reset: %t", tm.Stop(), tm.Reset(time.Second))
+		clk.Sleep(2 * time.Second)
+	}},
+	{"reset while armed", func(clk clockwork.Clock, say func(string, ...any)) {
+		start := clk.Now()
+		tm := clk.NewTimer(time.Second)
+		say("%t %t", tm.Reset(3*time.Second), tm.Reset(2*time.Second))
+		say("got %v", (<-tm.Chan()).Sub(start))
+		say("%t %t", tm.Reset(-time.Second), tm.Stop())
+		say("%t", tm.Reset(time.Second))
+		say("got %v", (<-tm.Chan()).Sub(start))
+	}},
+	{"a ticker whose reader is late", func(clk clockwork.Clock, say func(string, ...any)) {
+		start := clk.Now()
+		tk := clk.NewTicker(time.Second)
+		defer tk.Stop()
+		for range 3 {
+			say("tick %v at %v", (<-tk.Chan()).Sub(start), clk.Since(start))
+			clk.Sleep(2500 * time.Millisecond)
+		}
+		tk.Reset(300 * time.Millisecond)
+		say("tick %v at %v", (<-tk.Chan()).Sub(start), clk.Since(start))
+	}},
+	{"contexts of no duration", func(clk clockwork.Clock, say func(string, ...any)) {
+		start := clk.Now()
+		now, stop := fakeclock.WithDeadline(context.Background(), clk, start)
+		defer stop()
+		say("%v %v", now.Err(), context.Cause(now))
+		none, stop2 := fakeclock.WithTimeout(context.Background(), clk, 0)
+		defer stop2()
+		<-none.Done()
+		d, ok := none.Deadline()
+		say("%v %v %t", none.Err(), d.Sub(start), ok)
+		child, stop3 := fakeclock.WithTimeout(none, clk, time.Hour)
+		defer stop3()
+		std, stop4 := context.WithCancel(child)
+		defer stop4()
+		say("%v %v %v", child.Err(), std.Err(), context.Cause(std))
+		select {
+		case <-std.Done():
+			say("ended")
+		case <-clk.After(time.Second):
+			say("after")
+		}
+		say("%v", clk.Since(start))
+	}},
+	{"a context cancelled twice, and after its deadline", func(clk clockwork.Clock, say func(string, ...any)) {
+		ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)
+		clk.Sleep(2 * time.Second)
+		cancel()
+		cancel()
+		say("%v %v", ctx.Err(), context.Cause(ctx))
+		ctx, cancel = fakeclock.WithTimeout(context.Background(), clk, time.Second)
+		cancel()
+		cancel()
+		clk.Sleep(2 * time.Second)
+		say("%v %v", ctx.Err(), context.Cause(ctx))
+	}},
 	{"interrupted sleep", func(clk clockwork.Clock, say func(string, ...any)) {
 		start := clk.Now()
 		ctx, cancel := fakeclock.WithTimeout(context.Background(), clk, time.Second)

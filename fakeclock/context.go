@@ -544,6 +544,20 @@ func (e *engine) disown(c *vcontext) {
 	}
 }
 
+// adoptedEnded reports whether a parent has ended without telling. Package context
+// tells nobody at that instant: it closes a channel, or starts a goroutine. So every
+// parent has to be asked before time moves.
+func (e *engine) adoptedEnded() bool {
+	for _, a := range e.adopted {
+		select {
+		case <-a.done:
+			return true
+		default:
+		}
+	}
+	return false
+}
+
 // visitAdopted ends the contexts whose parents have ended without telling. It is
 // called without the lock.
 func (e *engine) visitAdopted() {

@@ -255,3 +255,52 @@ func TestErrAndCauseAppearTogether(t *testing.T) {
 		cancel()
 	}
 }
+
+// Whoever cancels a standard context in Run and then waits lets no time pass before
+// those wake that sleep under it, whatever the wait is.
+func TestStandardCancelIsSeenBeforeTimeMoves(t *testing.T) {
+	for name, wait := range map[string]func(*fakeclock.Clock, context.Context){
+		"Sleep":        func(clk *fakeclock.Clock, _ context.Context) { clk.Sleep(time.Second) },
+		"SleepContext": func(clk *fakeclock.Clock, ctx context.Context) { _ = clk.SleepContext(ctx, time.Second) },
+		"After":        func(clk *fakeclock.Clock, _ context.Context) { <-clk.After(time.Second) },
+		"select": func(clk *fakeclock.Clock, ctx context.Context) {
+			select {
+			case <-ctx.Done():
+			case <-clk.After(time.Second):
+			}
+		},
+		"select with a standard child": func(clk *fakeclock.Clock, ctx context.Context) {
+			child, cancel := context.WithCancel(ctx)
+			defer cancel()
+			for range 3 {
+				select {
+				case <-child.Done():
+				case <-clk.After(time.Second):
+				}
+			}
+		},
+	} {
+		var woke time.Duration
+		require.NoError(t, fakeclock.Run(fakeclock.Config{}, func(clk *fakeclock.Clock) error {
+			std, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			own, end := fakeclock.WithCancel(t.Context(), clk)
+			defer end()
+			g := clk.NewGroup()
+			g.Go("sleeper", func(clk *fakeclock.Clock) error {
+				err := clk.SleepContext(std, time.Hour)
+				woke = clk.Elapsed()
+				assert.ErrorIs(t, err, context.Canceled, name)
+				return nil
+			})
+			g.Go("canceller", func(clk *fakeclock.Clock) error {
+				clk.Sleep(time.Second)
+				cancel()
+				wait(clk, own)
+				return nil
+			})
+			return g.Wait()
+		}))
+		assert.Equal(t, time.Second, woke, name)
+	}
+}

@@ -254,7 +254,7 @@ func (s *scheduler) turnTo(p *proc) bool {
 func (s *scheduler) tookTurn() {
 	s.cur = nil
 	s.woke = s.woke || len(s.loose) > 0 // by a channel or a context that does not tell
-	if len(s.e.adopted) > 0 {
+	if len(s.e.adopted) > 0 && s.e.adoptedEnded() {
 		s.e.mu.Unlock()
 		s.e.visitAdopted()
 		s.e.mu.Lock()
@@ -448,7 +448,7 @@ func (e *engine) setAlarm(p *proc, o *owner, d time.Duration) {
 // nextIs ends the sleep of p on the spot if it is the next event: no need to switch.
 func (e *engine) nextIs(p *proc) bool {
 	ev := &p.event
-	if !e.queue.isFirst(ev) || e.fired >= e.maxEvents || ev.when > e.maxTime {
+	if !e.queue.isFirst(ev) || e.fired >= e.maxEvents || ev.when > e.maxTime || len(e.adopted) > 0 && e.adoptedEnded() {
 		return false
 	}
 	e.queue.take()
@@ -508,6 +508,11 @@ func (e *engine) native(op string, ctx context.Context) (v *vcontext, release fu
 func (e *engine) runChan(t *timer) <-chan time.Time {
 	p := e.current("Chan")
 	s := &p.stmt
+	if len(e.adopted) > 0 && e.adoptedEnded() {
+		e.mu.Unlock()
+		e.visitAdopted()
+		e.mu.Lock()
+	}
 	e.busy = true
 	e.addTimer(s, t)
 	if t.kind != KindAfter {
