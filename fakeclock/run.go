@@ -336,7 +336,7 @@ func (s *scheduler) loop() (handed bool) {
 	e := s.e
 	for len(s.procs) > 0 && !s.over {
 		switch {
-		case s.unsettled():
+		case len(s.loose) > 0 && s.unsettled():
 			if s.settleLoose() {
 				return true
 			}
