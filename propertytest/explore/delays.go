@@ -29,6 +29,7 @@ func (c *search) delays() {
 		return
 	}
 	policies = nil
+	var unknown []string
 	c.watched(func(part *search) {
 		for _, f := range part.known() {
 			policies = append(policies, f.says)
@@ -36,7 +37,9 @@ func (c *search) delays() {
 				policies = append(policies, walking())
 			}
 		}
+		unknown = part.unknown
 	})
+	c.unknown = unknown
 	c.delaysUnder(policies)
 	c.delaysDrawn()
 }

@@ -121,7 +121,9 @@ func (c *search) known() []field {
 			known = append(known, f)
 		default:
 			missing[f.family] = true
-			unknown = append(unknown, f.name())
+			if c.subject.delay == nil || f.family != "retry-after" && f.family != "throttling" { // which it is not told of
+				unknown = append(unknown, f.name())
+			}
 		}
 	}
 	if c.fields, c.unknown = known, unknown; len(missing) == 1 {

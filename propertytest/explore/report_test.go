@@ -76,6 +76,10 @@ func TestWhatTheCodeHasNoWordForIsNamed(t *testing.T) {
 	assert.Contains(t, b.String(), "\"unknown\": [\n    \"const\",\n    \"linear\",")
 
 	assert.Empty(t, explore.Unknown(decorator(), o), "it has a word for everything")
+
+	few := explore.Options{Checks: -1, Clients: -1}
+	assert.Equal(t, all[:len(all)-7], explore.Check(explore.Delay(floatDelay), few).Unknown, "a delay function is told of no server")
+	assert.Empty(t, explore.Check(explore.Delay(ourDelays), few).Unknown)
 	o.Policies = []retry.Policy{retry.Default()}
 	assert.Empty(t, explore.Unknown(decorator(), o), "it is not asked for more than it has")
 }
