@@ -85,7 +85,9 @@ type Config struct {
 	// BusyLoop limits the calls on the clock, in Auto and Run, while time stands
 	// still. One more is an error that matches [ErrBusyLoop]. It also limits the
 	// ticks in a row, in Run and Follow, that nobody takes: then only tickers keep
-	// time going. Zero means a million; a negative number means no limit.
+	// time going; and the functions that others arm for the instant at which they
+	// fire, in one call of Advance. Zero means a million; a negative number means
+	// no limit.
 	BusyLoop int
 
 	// Stall is the real time after which a goroutine that neither waits on the

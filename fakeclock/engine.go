@@ -17,6 +17,7 @@ type engine struct {
 	maxTime   int64
 	maxEvents uint64
 	maxIdle   int
+	maxAgain  int // as in limitOfCalls, in Advance
 	stall     time.Duration
 	realDL    bool
 	nobody    *owner
@@ -87,8 +88,9 @@ func newEngine(cfg Config) *engine {
 	if e.maxEvents == 0 {
 		e.maxEvents = math.MaxUint64
 	}
+	e.maxAgain = limitOfCalls(cfg)
 	if e.mode == Auto {
-		e.maxIdle = limitOfCalls(cfg)
+		e.maxIdle = e.maxAgain
 	}
 	if e.stall == 0 {
 		e.stall = defaultStall

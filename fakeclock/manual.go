@@ -15,7 +15,8 @@ import (
 // [Clock.AdvanceNext]; to have the waiting done for you, use Run or a bubble.
 //
 // Advance panics if d is negative, and in Run and Follow, where time moves by
-// itself.
+// itself; and with a [*Report] where functions arm others for the same instant
+// without end, see [Config.BusyLoop].
 func (c *Clock) Advance(d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("fakeclock: Advance(%v): time cannot go back; make a new Clock for an earlier instant", d))
@@ -24,7 +25,14 @@ func (c *Clock) Advance(d time.Duration) {
 	e.drive("Advance")
 	until := satAdd(e.now, d)
 	// Functions may arm others for the same instant; those fire too.
-	for e.queue.len() > 0 && e.queue.first().when <= until {
+	var here, due int // events fired since time moved last, and what was armed then
+	for at := int64(-1); e.queue.len() > 0 && e.queue.first().when <= until; here++ {
+		if e.now != at {
+			at, here, due = e.now, 0, e.queue.len()
+		}
+		if here-due >= e.maxAgain {
+			e.failAgain(here - due)
+		}
 		e.step()
 	}
 	e.moveTo(until)

@@ -184,3 +184,23 @@ func TestMisuseOfManual(t *testing.T) {
 	tk.Stop()
 	assert.Zero(t, clk.Elapsed())
 }
+
+// A function that arms itself again for the instant at which it fires comes to no
+// end; many that are due at one instant do.
+func TestAFunctionThatArmsItselfAgain(t *testing.T) {
+	clk := fakeclock.New(fakeclock.Config{BusyLoop: 1000})
+	fired := 0
+	for range 3000 {
+		clk.AfterFunc(time.Second, func() { fired++ })
+	}
+	clk.Advance(time.Second)
+	require.Equal(t, 3000, fired)
+	var again func()
+	again = func() { fired++; clk.AfterFunc(0, again) }
+	clk.AfterFunc(time.Second, again)
+	clk.AfterFunc(time.Second, func() {})
+	err := caught(func() { clk.Advance(time.Minute) })
+	require.ErrorIs(t, err, fakeclock.ErrBusyLoop)
+	assert.ErrorContains(t, err, "1000 functions armed by others have fired while the clock stands at +2s")
+	assert.Equal(t, 3000+2+1000, fired, "two that were armed before time stood there")
+}

@@ -77,6 +77,11 @@ func (e *engine) failBusy() {
 		e.maxIdle, offset(time.Duration(e.now))))
 }
 
+func (e *engine) failAgain(n int) {
+	e.fail(e.report(ErrBusyLoop, "%d functions armed by others have fired while the clock stands at %s: one that arms itself again for the same instant comes to no end",
+		n, offset(time.Duration(e.now))))
+}
+
 func (e *engine) failTime(t int64) {
 	e.fail(e.report(ErrLimit, "the next event is at %s, beyond the limit on virtual time, %s",
 		offset(time.Duration(t)), time.Duration(e.maxTime)))
