@@ -184,13 +184,18 @@ var conformance = []program{
 	{"a function that arms itself anew", func(clk clockwork.Clock, say func(string, ...any)) {
 		start, n := clk.Now(), 0
 		var tm clockwork.Timer
+		var mu sync.Mutex // functions of package time run on goroutines of their own
+		mu.Lock()
 		tm = clk.AfterFunc(time.Second, func() {
+			mu.Lock()
+			defer mu.Unlock()
 			n++
 			say("call %d at %v, stop: %t", n, clk.Since(start), tm.Stop())
 			if n < 3 {
 				say("reset: %t", tm.Reset(2*time.Second))
 			}
 		})
+		mu.Unlock()
 		clk.Sleep(10 * time.Second)
 		say("stop: %t, reset: %t", tm.Stop(), tm.Reset(time.Second))
 		clk.Sleep(2 * time.Second)

@@ -80,7 +80,9 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 		p.asks = bare
 	}
 	err := run(fakeclock.Config{MaxTime: horizon, MaxEvents: s.effort.most(script, p.most), BusyLoop: 100_000, Stall: time.Second}, func(stage Stage) error {
+		p.mu.Lock() // a stage that is left alone, since it is stuck, is not waited for
 		p.clock, p.concurrent = stage.Clock.Named("suite"), stage.Settle != nil
+		p.mu.Unlock()
 		p.inner = scripted.NewModel(script)
 		p.inner.Error = unlike
 		call := s.prepare(p, stage.Clock)
@@ -101,7 +103,10 @@ func (s Subject) Play(script *scripted.Script, run Runner) trace.Trace {
 		p.leaks(stage.Clock)
 		return nil
 	})
-	if err != nil && !p.concurrent {
+	p.mu.Lock()
+	alone := !p.concurrent
+	p.mu.Unlock()
+	if err != nil && alone {
 		p.release()
 	}
 	p.mu.Lock()

@@ -261,7 +261,7 @@ func (p *playing) attempt(ctx context.Context, c *caller, body string) int {
 	if n == piled+1 {
 		p.piles(c, n)
 	}
-	if n <= piled {
+	if n <= piled && !p.concurrent {
 		c.starts = append(c.starts, p.clock.Elapsed())
 	}
 	if ctx.Done() != c.ctx.Done() && !detached {
