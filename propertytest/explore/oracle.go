@@ -58,7 +58,7 @@ func oracle(s *scripted.Script, events trace.Trace) string {
 			return fmt.Sprintf("attempt %d came after %v, where the contract says %v to %v", n+1, gap, low, high)
 		case late(gap):
 			return fmt.Sprintf("attempt %d came when there was no time left for it", n+1)
-		case seen.cancel >= 0 && seen.cancel <= seen.attempts[i+1].start:
+		case seen.attempts[i+1].dead:
 			return fmt.Sprintf("attempt %d came after the context had ended", n+1)
 		}
 	}
@@ -214,6 +214,7 @@ type sight struct {
 
 type seenAttempt struct {
 	start, end time.Duration
+	dead       bool // the caller's context had ended before, which at one instant is a matter of order
 	failed     bool
 	wrapped    bool // its error was disguised
 	unclear    bool // it ended with its context
@@ -232,7 +233,7 @@ func look(events trace.Trace) sight {
 				s.deadline = *e.Deadline
 			}
 		case trace.Attempt:
-			s.attempts = append(s.attempts, seenAttempt{start: e.At})
+			s.attempts = append(s.attempts, seenAttempt{start: e.At, dead: s.cancel >= 0})
 		case trace.Failed, trace.Opened:
 			a := &s.attempts[len(s.attempts)-1]
 			a.end, a.failed, a.class, a.hint = e.At, e.Kind == trace.Failed, e.Class, e.RetryAfter

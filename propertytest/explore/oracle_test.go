@@ -112,6 +112,8 @@ func TestTheOracle(t *testing.T) {
 
 		{three + "transient; ok", []trace.Trace{fails(1, 0), cancel(sec / 2), end(sec / 2)}, ""},
 		{three + "transient; ok", []trace.Trace{fails(1, 0), cancel(sec / 2), works(2, sec), end(sec)}, "attempt 2 came after the context had ended"},
+		{three + "transient; ok", []trace.Trace{fails(1, 0), cancel(sec), works(2, sec), end(sec)}, "attempt 2 came after the context had ended"},
+		{three + "transient; ok", []trace.Trace{fails(1, 0), works(2, sec), cancel(sec), end(sec)}, ""},
 		{three + "transient; ok", []trace.Trace{{begin(sec)}, fails(1, 0), end(0)}, ""},
 		{three + "transient; ok", []trace.Trace{{begin(sec + 1)}, fails(1, 0), end(0)}, "the call ended after attempt 1, where the contract goes on after 1s to 1s"},
 		{three + "transient; ok", []trace.Trace{{begin(sec)}, fails(1, 0), works(2, sec), end(sec)}, "attempt 2 came when there was no time left for it"},
