@@ -66,10 +66,12 @@ func (s *silent) Fatal(args ...any)            { s.Error(args...); s.FailNow() }
 func (s *silent) Fatalf(f string, args ...any) { s.Errorf(f, args...); s.FailNow() }
 
 func TestTheSourceShrinks(t *testing.T) {
-	no := flag.Lookup("rapid.nofailfile")
-	was := no.Value.String()
-	require.NoError(t, no.Value.Set("true"))
-	defer no.Value.Set(was)
+	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.seed": "1"} { // another seed may end at 1000, from where no single step is simpler
+		f := flag.Lookup(name)
+		was := f.Value.String()
+		require.NoError(t, f.Value.Set(value))
+		defer f.Value.Set(was)
+	}
 	s := &silent{T: t}
 	done := make(chan bool)
 	go func() {
@@ -84,5 +86,5 @@ func TestTheSourceShrinks(t *testing.T) {
 	}()
 	<-done
 	require.True(t, s.failed)
-	assert.Regexp(t, `words (1024|1000) and 0`, s.said, "the fewest bits, or the smallest, whichever way it shrank")
+	assert.Contains(t, s.said, "words 1024 and 0", "the fewest bits, and the lowest")
 }
